@@ -1,0 +1,15 @@
+//! Containers: isolated runtimes that are initialised once with an action's code and then run
+//! activations.
+//!
+//! The traits here are the seam; the backends are modules ([`sandbox`] …), named only by `server`.
+//! A backend never retries, queues or decides when to stop a container: the invoker does.
+
+mod logs;
+mod runtime;
+mod seam;
+
+pub use logs::{LogLine, LogOutcome, Logs, Stream};
+pub use runtime::Runtime;
+pub use seam::{
+    Container, ContainerError, ContainerFactory, ContainerId, ContainerSpec, CreateError, Response, ResponseLimit,
+};
