@@ -11,5 +11,6 @@ mod seam;
 pub use logs::{LogLine, LogOutcome, Logs, Stream};
 pub use runtime::Runtime;
 pub use seam::{
-    Container, ContainerError, ContainerFactory, ContainerId, ContainerSpec, CreateError, Response, ResponseLimit,
+    Container, ContainerError, ContainerFactory, ContainerId, ContainerSpec, CreateError, Response,
+    ResponseLimit,
 };
