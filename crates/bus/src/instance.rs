@@ -71,14 +71,13 @@ impl Serialize for TransactionId {
 impl<'de> Deserialize<'de> for TransactionId {
     /// A third element, which OpenWhisk writes for extra logging, is read and dropped.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Wire {
-            Pair(String, u64),
-            Triple(String, u64, bool),
-        }
-        let (id, start_ms) = match Wire::deserialize(deserializer)? {
-            Wire::Pair(id, start_ms) | Wire::Triple(id, start_ms, _) => (id, start_ms),
+        let elements = Vec::<oxwhisk_entity::Json>::deserialize(deserializer)?;
+        let id = elements
+            .first()
+            .and_then(|id| id.as_str().map(std::borrow::Cow::into_owned));
+        let start_ms = elements.get(1).and_then(|start| start.text().parse().ok());
+        let (Some(id), Some(start_ms)) = (id, start_ms) else {
+            return Err(serde::de::Error::custom("transaction id malformed"));
         };
         Ok(Self {
             id: id.into(),

@@ -15,7 +15,9 @@ pub mod json;
 mod limits;
 mod manifest;
 mod names;
+mod package;
 mod parameters;
+mod trigger;
 
 pub use action::WhiskAction;
 pub use activation::{ActivationResponse, ResponseStatus, WhiskActivation};
@@ -29,4 +31,6 @@ pub use manifest::{ExecManifest, ImageName, ManifestError, RuntimeManifest, Stem
 pub use names::{
     EntityName, EntityPath, FullyQualifiedName, NameError, ReferenceError, SemVer, VersionError,
 };
+pub use package::{Binding, WhiskPackage};
 pub use parameters::{Parameter, Parameters, ParametersError};
+pub use trigger::{RuleLink, RuleStatus, WhiskRule, WhiskTrigger};
