@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use oxwhisk_entity::Identity;
-use oxwhisk_store::{StoreError, SubjectStore};
+use oxwhisk_store::SubjectStore;
 use quick_cache::sync::Cache;
 
 use crate::config::Clock;
@@ -69,15 +69,6 @@ impl Authenticator {
                 Err(ApiError::unauthenticated(messages::AUTHENTICATION_INVALID))
             }
         }
-    }
-
-    /// Returns an identity that owns a namespace.
-    pub(crate) async fn owner(&self, namespace: &str) -> Result<Option<Arc<Identity>>, StoreError> {
-        Ok(self
-            .subjects
-            .identity_by_namespace(namespace)
-            .await?
-            .map(Arc::new))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Failures of requests, and the status and text that each has.
 
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderName, StatusCode, header};
 use oxwhisk_bus::BusError;
 use oxwhisk_store::StoreError;
 
@@ -13,7 +13,8 @@ pub(crate) struct ApiError {
     pub(crate) status: StatusCode,
     pub(crate) message: String,
     pub(crate) cors: Cors,
-    pub(crate) headers: HeaderMap,
+    /// A header that goes with the status.
+    pub(crate) header: Option<(HeaderName, &'static str)>,
 }
 
 impl ApiError {
@@ -23,7 +24,7 @@ impl ApiError {
             status,
             message: message.into(),
             cors: Cors::Rest,
-            headers: HeaderMap::new(),
+            header: None,
         }
     }
 
@@ -37,11 +38,11 @@ impl ApiError {
 
     /// 401 of the API's authentication, with its challenge.
     pub(crate) fn unauthenticated(message: &str) -> Self {
-        let mut error = Self::rejection(StatusCode::UNAUTHORIZED, message);
-        let challenge =
-            HeaderValue::from_static("Basic realm=\"OpenWhisk secure realm\",charset=UTF-8");
-        error.headers.insert(header::WWW_AUTHENTICATE, challenge);
-        error
+        let challenge = "Basic realm=\"OpenWhisk secure realm\",charset=UTF-8";
+        Self {
+            header: Some((header::WWW_AUTHENTICATE, challenge)),
+            ..Self::rejection(StatusCode::UNAUTHORIZED, message)
+        }
     }
 
     /// 404 because no route leads there.
@@ -51,14 +52,10 @@ impl ApiError {
 
     /// 405 with the methods that there are.
     pub(crate) fn bad_method(allowed: &'static str) -> Self {
-        let mut error = Self::rejection(
-            StatusCode::METHOD_NOT_ALLOWED,
-            messages::bad_method(allowed),
-        );
-        error
-            .headers
-            .insert(header::ALLOW, HeaderValue::from_static(allowed));
-        error
+        Self {
+            header: Some((header::ALLOW, allowed)),
+            ..Self::rejection(StatusCode::METHOD_NOT_ALLOWED, messages::bad_method(allowed))
+        }
     }
 
     /// 400 because of the body's content.

@@ -15,7 +15,7 @@ pub(crate) fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
             .and_then(|value| value.to_str().ok())
     };
     last(ACCEPT).is_none_or(|accept| allows_type(accept, media_type))
-        && last(ACCEPT_CHARSET).is_none_or(|accept| allows_charset(accept))
+        && last(ACCEPT_CHARSET).is_none_or(allows_charset)
 }
 
 fn allows_type(accept: &str, media_type: &str) -> bool {

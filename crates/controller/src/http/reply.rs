@@ -13,8 +13,6 @@ use crate::messages;
 /// The entity of an answer.
 #[derive(Debug, Clone)]
 pub(crate) enum Entity {
-    /// None.
-    Empty,
     /// A JSON text.
     Json(Json),
     /// Plain text in UTF-8.
@@ -69,10 +67,8 @@ impl Reply {
 
     /// Adds the general headers and checks that the caller takes the answer.
     pub(crate) fn into_response(self, request: &Request) -> Response<Full<Bytes>> {
-        if self.status.is_success()
-            && let Some(offered) = self.entity.media_type()
-            && !accepts(&request.headers, offered)
-        {
+        let offered = self.entity.media_type();
+        if self.status.is_success() && !accepts(&request.headers, offered) {
             let shown = if matches!(self.entity, Entity::Text(_)) {
                 "text/plain"
             } else {
@@ -96,21 +92,17 @@ impl Reply {
             error: error.message.trim(),
             code: &id.text,
         };
-        Self {
-            status: error.status,
-            headers: error.headers,
-            entity: Entity::Json(Json::of(&body)),
-            cors: error.cors,
-        }
+        let entity = Entity::Json(Json::of(&body));
+        let headers = error.header.map(|(name, value)| (name, HeaderValue::from_static(value))).into_iter().collect();
+        Self { status: error.status, headers, entity, cors: error.cors }
+    }
     }
 
     fn build(self, id: &RequestId) -> Response<Full<Bytes>> {
         let mut headers = self.headers;
         headers.insert(REQUEST_ID, id.header());
         self.cors.add_to(&mut headers);
-        if let Some(media_type) = self.entity.media_type() {
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
-        }
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.entity.media_type()));
         let mut response = Response::new(Full::new(self.entity.into_bytes()));
         *response.status_mut() = self.status;
         *response.headers_mut() = headers;
@@ -119,18 +111,16 @@ impl Reply {
 }
 
 impl Entity {
-    fn media_type(&self) -> Option<&'static str> {
+    fn media_type(&self) -> &'static str {
         match self {
-            Self::Empty => None,
-            Self::Json(_) => Some("application/json"),
-            Self::Text(_) => Some("text/plain; charset=UTF-8"),
-            Self::Html(_) => Some("text/html; charset=UTF-8"),
+            Self::Json(_) => "application/json",
+            Self::Text(_) => "text/plain; charset=UTF-8",
+            Self::Html(_) => "text/html; charset=UTF-8",
         }
     }
 
     fn into_bytes(self) -> Bytes {
         match self {
-            Self::Empty => Bytes::new(),
             Self::Json(json) => Bytes::copy_from_slice(json.text().as_bytes()),
             Self::Text(text) | Self::Html(text) => text.into(),
         }
