@@ -54,7 +54,10 @@ impl ApiError {
     pub(crate) fn bad_method(allowed: &'static str) -> Self {
         Self {
             header: Some((header::ALLOW, allowed)),
-            ..Self::rejection(StatusCode::METHOD_NOT_ALLOWED, messages::bad_method(allowed))
+            ..Self::rejection(
+                StatusCode::METHOD_NOT_ALLOWED,
+                messages::bad_method(allowed),
+            )
         }
     }
 

@@ -93,16 +93,27 @@ impl Reply {
             code: &id.text,
         };
         let entity = Entity::Json(Json::of(&body));
-        let headers = error.header.map(|(name, value)| (name, HeaderValue::from_static(value))).into_iter().collect();
-        Self { status: error.status, headers, entity, cors: error.cors }
-    }
+        let headers = error
+            .header
+            .map(|(name, value)| (name, HeaderValue::from_static(value)))
+            .into_iter()
+            .collect();
+        Self {
+            status: error.status,
+            headers,
+            entity,
+            cors: error.cors,
+        }
     }
 
     fn build(self, id: &RequestId) -> Response<Full<Bytes>> {
         let mut headers = self.headers;
         headers.insert(REQUEST_ID, id.header());
         self.cors.add_to(&mut headers);
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.entity.media_type()));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static(self.entity.media_type()),
+        );
         let mut response = Response::new(Full::new(self.entity.into_bytes()));
         *response.status_mut() = self.status;
         *response.headers_mut() = headers;
