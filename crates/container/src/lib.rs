@@ -4,9 +4,13 @@
 //! The traits here are the seam; the backends are modules ([`sandbox`] …), named only by `server`.
 //! A backend never retries, queues or decides when to stop a container: the invoker does.
 
+mod framed;
 mod logs;
 mod runtime;
 mod seam;
+mod watched;
+
+pub mod sandbox;
 
 pub use logs::{LogLine, LogOutcome, Logs, Stream};
 pub use runtime::Runtime;

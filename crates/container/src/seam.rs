@@ -1,5 +1,6 @@
 //! The traits that every kind of container implements.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -118,7 +119,7 @@ pub enum CreateError {
         /// The container.
         id: ContainerId,
         /// What was tried: `create the namespaces`, `mount the root` …
-        step: &'static str,
+        step: Cow<'static, str>,
         /// What the system answered.
         #[source]
         source: std::io::Error,

@@ -1,0 +1,90 @@
+//! Settings of the sandbox.
+
+use std::fmt;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use oxwhisk_entity::ByteSize;
+
+use crate::ContainerId;
+
+/// Receives the sockets on which containers ask for the API.
+///
+/// Each is a non-blocking listener within the network namespace of one container, so whoever
+/// connects to it is that container.
+pub trait ApiListeners: Send + Sync + fmt::Debug {
+    /// A container was made; requests on this listener come from it. Called before its runtime is ready.
+    fn opened(&self, container: &ContainerId, listener: TcpListener);
+
+    /// The container has ended: drop its listener, which keeps the network namespace alive.
+    fn closed(&self, container: &ContainerId);
+}
+
+/// Which network containers have.
+#[derive(Debug, Clone)]
+pub enum NetworkMode {
+    /// Loopback only; the one thing to reach is the API, on this port of `127.0.0.1`.
+    Api {
+        /// The port inside each container's network namespace.
+        port: u16,
+        /// Who answers.
+        listeners: Arc<dyn ApiListeners>,
+    },
+    /// The host's network. Containers reach whatever the host reaches, other programs' loopback ports included.
+    Host,
+}
+
+/// The program that becomes the helper: it calls [`super::helper_main`] when its first argument (its
+/// own name) is [`super::HELPER_NAME`].
+#[derive(Debug, Clone)]
+pub struct HelperProgram(pub PathBuf);
+
+impl Default for HelperProgram {
+    /// The running program itself.
+    fn default() -> Self {
+        Self(PathBuf::from("/proc/self/exe"))
+    }
+}
+
+/// Settings of a [`super::SandboxFactory`].
+#[derive(Debug, Clone)]
+pub struct SandboxConfig {
+    /// What to start as the helper.
+    pub helper: HelperProgram,
+    /// Which network containers have.
+    pub network: NetworkMode,
+    /// Network namespaces kept ready; at least 1.
+    pub network_pool: usize,
+    /// Processes and threads in one container.
+    pub pids: u32,
+    /// Open files of one process.
+    pub open_files: u64,
+    /// Upper bound of `/tmp`; half of the container's memory if that is less. It counts as memory.
+    pub tmp: ByteSize,
+    /// Text of one container's log that is kept until it is taken; more is dropped.
+    pub log_buffer: ByteSize,
+    /// How long a runtime may take until it is ready.
+    pub start_timeout: Duration,
+    /// Whether to look for control groups; without them limits are weaker.
+    pub cgroups: bool,
+}
+
+impl SandboxConfig {
+    /// Settings with defaults: 1024 processes, 1024 open files, 512 MiB of `/tmp`, 10 MiB of log, 30 s to start.
+    #[must_use]
+    pub fn new(network: NetworkMode) -> Self {
+        Self {
+            helper: HelperProgram::default(),
+            network,
+            network_pool: 8,
+            pids: 1024,
+            open_files: 1024,
+            tmp: ByteSize::mib(512),
+            log_buffer: ByteSize::mib(10),
+            start_timeout: Duration::from_secs(30),
+            cgroups: true,
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! What the first process of a container gives up before it runs foreign code.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use landlock::{
+    ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr,
+    RulesetCreatedAttr, Scope,
+};
+use rustix::fs::{Mode, OFlags};
+use rustix::process::{Gid, Resource, Rlimit, Uid};
+use rustix::thread::{CapabilitySet, CapabilitySets, UnshareFlags};
+
+use super::{Failure, InStep};
+use crate::sandbox::wire::Limits;
+
+/// The user and group that a container's processes see themselves as.
+pub(super) const INNER_ID: u32 = 1000;
+
+/// Becomes an unprivileged user of the host and enters a user namespace that knows only this user.
+///
+/// `outer` is the user as the helper's namespace knows it. `proc` is the helper's `/proc`, where
+/// `self` is the calling process.
+pub(super) fn become_user(proc: BorrowedFd<'_>, outer: u32, privileged: bool) -> Result<(), Failure> {
+    let step = "become an unprivileged user";
+    if privileged {
+        rustix::thread::set_thread_groups(&[]).in_step(step)?;
+        let (uid, gid) = (Uid::from_raw(outer), Gid::from_raw(outer));
+        rustix::thread::set_thread_res_gid(gid, gid, gid).in_step(step)?;
+        rustix::thread::set_thread_res_uid(uid, uid, uid).in_step(step)?;
+    }
+    // Changing the user has made `/proc/self` the superuser's.
+    dumpable().in_step(step)?;
+    unshare_user().in_step("create the user namespace")?;
+    for (file, text) in [
+        ("self/setgroups", "deny".to_owned()),
+        ("self/uid_map", format!("{INNER_ID} {outer} 1")),
+        ("self/gid_map", format!("{INNER_ID} {outer} 1")),
+    ] {
+        let fd = rustix::fs::openat(proc, file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()).in_step("map the user")?;
+        File::from(fd).write_all(text.as_bytes()).in_step("map the user")?;
+    }
+    Ok(())
+}
+
+fn dumpable() -> rustix::io::Result<()> {
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::Dumpable)
+}
+
+#[expect(unsafe_code, reason = "rustix marks unshare as unsafe for the sake of file tables")]
+fn unshare_user() -> rustix::io::Result<()> {
+    // SAFETY: only the user namespace is left; file descriptors are not concerned.
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWUSER) }
+}
+
+/// Gives up all capabilities for good.
+pub(super) fn drop_capabilities() -> Result<(), Failure> {
+    let step = "drop the capabilities";
+    for number in 0..64 {
+        // The first refusal names the first capability that this kernel does not know.
+        if rustix::thread::remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(1 << number)).is_err() {
+            break;
+        }
+    }
+    let none = CapabilitySets {
+        effective: CapabilitySet::empty(),
+        permitted: CapabilitySet::empty(),
+        inheritable: CapabilitySet::empty(),
+    };
+    rustix::thread::set_capabilities(None, none).in_step(step)?;
+    rustix::thread::set_no_new_privs(true).in_step(step)
+}
+
+/// Sets the limits of a process. Without a control group for memory, its data is bounded here too.
+pub(super) fn set_limits(limits: &Limits, memory_group: bool) -> Result<(), Failure> {
+    let set = |resource, value: u64| {
+        rustix::process::setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) }).in_step("set the limits")
+    };
+    set(Resource::Core, 0)?;
+    set(Resource::Nofile, limits.open_files)?;
+    set(Resource::Memlock, 64 * 1024)?;
+    set(Resource::Msgqueue, 0)?;
+    set(Resource::Sigpending, 1024)?;
+    set(Resource::Nproc, u64::from(limits.pids))?;
+    if !memory_group {
+        // Interpreters reserve more than they use; the watchdog bounds what is used.
+        set(Resource::Data, limits.memory.saturating_mul(2).saturating_add(512 * 1024 * 1024))?;
+    }
+    Ok(())
+}
+
+/// The version of Landlock's interface that the kernel offers, 0 if none.
+#[expect(unsafe_code, reason = "no crate asks for the version without making a rule set")]
+pub(crate) fn landlock_version() -> i32 {
+    const VERSION: libc::c_ulong = 1;
+    // SAFETY: with this flag the call reads no memory and only returns a number.
+    let version = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<u8>(), 0usize, VERSION) };
+    i32::try_from(version).unwrap_or(0).max(0)
+}
+
+/// Bounds file access by Landlock beside the mounts: everything may be read and run, only `/tmp` and
+/// the devices written; no Unix socket or signal leaves the container.
+pub(super) fn restrict_files() -> Result<(), Failure> {
+    let step = "apply the Landlock rules";
+    let abi = ABI::V6;
+    let failed = |_| Failure { step, errno: libc::EPERM };
+    let beneath = |path: &str, access: BitFlags<AccessFs>| {
+        PathFd::new(path).map(|fd| PathBeneath::new(fd, access)).map_err(|_| Failure { step, errno: libc::ENOENT })
+    };
+    let device = AccessFs::ReadFile | AccessFs::WriteFile;
+    Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_all(abi) & !AccessFs::IoctlDev)
+        .and_then(|rules| rules.scope(Scope::from_all(abi)))
+        .and_then(Ruleset::create)
+        .map_err(failed)?
+        .add_rule(beneath("/", AccessFs::from_read(abi))?)
+        .map_err(failed)?
+        .add_rule(beneath("/tmp", AccessFs::from_all(abi))?)
+        .map_err(failed)?
+        .add_rule(beneath("/dev", device.into())?)
+        .map_err(failed)?
+        .no_new_privs(false)
+        .restrict_self()
+        .map_err(failed)?;
+    Ok(())
+}
+
+/// Keeps a descriptor of the helper's `/proc` for [`become_user`].
+pub(super) fn open_proc() -> Result<OwnedFd, Failure> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open("/proc", flags, Mode::empty()).in_step("open `/proc`")
+}

@@ -1,0 +1,323 @@
+//! The helper's loop: orders in, reports out, children reaped.
+
+use std::collections::HashMap;
+use std::ffi::CString;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::process::{Pid, Signal, WaitOptions};
+
+use super::child::{Plan, become_container};
+use super::network::NetworkPool;
+use super::root::{Template, enter_own_root};
+use super::seccomp::Filters;
+use super::spawn::{self, Side};
+use super::{Failure, InStep, confine, landlock_version};
+use crate::sandbox::cgroup::{ContainerGroup, Controller, GroupLimits, Groups};
+use crate::sandbox::wire::{self, Abilities, CreateOrder, Order, Report, Start};
+
+/// The descriptor on which the server passes the socket.
+pub(crate) const SOCKET_NUMBER: i32 = 3;
+/// Users of the host that containers become, from here on; far from any that a system assigns.
+const FIRST_USER: u32 = 1_900_000_000;
+/// After so many containers users are used again.
+const USERS: u64 = 50_000;
+
+/// Runs the sandbox helper; the server's program calls this first thing when it was started as one.
+///
+/// Ends when the server's end of the socket closes, after everything in every container was killed
+/// and its control groups were removed.
+pub fn helper_main() -> ! {
+    let failed = Helper::start().and_then(|mut helper| {
+        let ended = helper.serve();
+        helper.end();
+        ended
+    });
+    spawn::leave(i32::from(failed.is_err()))
+}
+
+struct Child {
+    serial: u64,
+    pidfd: OwnedFd,
+    group: ContainerGroup,
+}
+
+struct Helper {
+    socket: OwnedFd,
+    signals: OwnedFd,
+    buffer: Vec<u8>,
+    groups: Groups,
+    memory_group: bool,
+    networks: Option<NetworkPool>,
+    host_network: bool,
+    proc: OwnedFd,
+    abilities: Abilities,
+    filters: Filters,
+    templates: HashMap<u32, Result<Template, Failure>>,
+    children: HashMap<Pid, Child>,
+    /// Groups that could not be removed yet.
+    leftovers: Vec<(u64, ContainerGroup, bool)>,
+}
+
+impl Helper {
+    fn start() -> Result<Self, Failure> {
+        let socket = inherited_socket();
+        let signals = watch_signals().in_step("watch signals")?;
+        // Lost if the server died before this line; then its socket has closed as well.
+        rustix::process::set_parent_process_death_signal(Some(Signal::TERM)).in_step("follow the server")?;
+        let mut buffer = Vec::new();
+        let received = wire::receive::<Order>(&socket, &mut buffer).in_step("read the first order")?;
+        let Some((Order::Start(Start { cgroups, api_port, network_pool }), _)) = received else {
+            return Err(Failure { step: "read the first order", errno: libc::EPROTO });
+        };
+        let groups = Groups::open(&cgroups).in_step("open the control groups")?;
+        let proc_mounted = enter_own_root()?;
+        let networks = api_port.map(|port| NetworkPool::start(port, network_pool)).transpose()?;
+        let abilities = Abilities {
+            privileged: !in_user_namespace(),
+            proc: proc_mounted,
+            landlock: landlock_version(),
+            network: networks.is_some(),
+        };
+        let memory_group = groups.has(Controller::Memory);
+        let helper = Self {
+            socket,
+            signals,
+            buffer,
+            groups,
+            memory_group,
+            host_network: networks.is_none(),
+            networks,
+            proc: confine::open_proc()?,
+            abilities,
+            filters: Filters::compile()?,
+            templates: HashMap::new(),
+            children: HashMap::new(),
+            leftovers: Vec::new(),
+        };
+        helper.report(&Report::Started(helper.abilities.clone()), &[])?;
+        Ok(helper)
+    }
+
+    fn serve(&mut self) -> Result<(), Failure> {
+        loop {
+            let (order, signal, network) = self.poll()?;
+            if signal && self.read_signals() {
+                return Ok(());
+            }
+            if network && let Some(networks) = &mut self.networks {
+                // The create that needs one meets the error again and reports it.
+                let _ = networks.collect();
+            }
+            self.retry_leftovers();
+            if order {
+                match wire::receive::<Order>(&self.socket, &mut self.buffer) {
+                    Ok(Some((order, fds))) => self.obey(order, fds)?,
+                    Ok(None) | Err(_) => return Ok(()),
+                }
+            }
+        }
+    }
+
+    fn poll(&self) -> Result<(bool, bool, bool), Failure> {
+        let mut fds = vec![PollFd::new(&self.socket, PollFlags::IN), PollFd::new(&self.signals, PollFlags::IN)];
+        if let Some(networks) = &self.networks {
+            fds.push(PollFd::new(networks.maker(), PollFlags::IN));
+        }
+        let wait = (!self.leftovers.is_empty()).then_some(Timespec { tv_sec: 0, tv_nsec: 2_000_000 });
+        match rustix::event::poll(&mut fds, wait.as_ref()) {
+            Err(rustix::io::Errno::INTR) | Ok(_) => {}
+            Err(errno) => return Err(errno).in_step("wait for orders"),
+        }
+        let mut ready = fds.iter().map(|fd| !fd.revents().is_empty());
+        let mut next = || ready.next().unwrap_or(false);
+        Ok((next(), next(), next()))
+    }
+
+    fn obey(&mut self, order: Order, fds: Vec<OwnedFd>) -> Result<(), Failure> {
+        match order {
+            Order::Start(_) => Err(Failure { step: "read an order", errno: libc::EPROTO }),
+            Order::Runtime(order) => {
+                let template = Template::build(&order, self.host_network);
+                self.templates.insert(order.number, template);
+                Ok(())
+            }
+            Order::Create(order) => {
+                let serial = order.serial;
+                match self.create(&order, fds) {
+                    Ok(()) => Ok(()),
+                    Err(Failure { step, errno }) => {
+                        self.report(&Report::Refused { serial, step: step.to_owned(), errno }, &[])
+                    }
+                }
+            }
+            Order::Stop { serial, .. } => self.report(&Report::Stopped { serial, errno: Some(libc::ENOSYS) }, &[]),
+        }
+    }
+
+    fn create(&mut self, order: &CreateOrder, fds: Vec<OwnedFd>) -> Result<(), Failure> {
+        let protocol = Failure { step: "read an order", errno: libc::EPROTO };
+        let [socket, stdout, stderr] = <[OwnedFd; 3]>::try_from(fds).map_err(|_| protocol.clone())?;
+        let template = match self.templates.get(&order.runtime) {
+            Some(Ok(template)) => template,
+            Some(Err(failure)) => return Err(failure.clone()),
+            None => return Err(protocol),
+        };
+        let environment = order.environment.iter().map(|(name, value)| CString::new(format!("{name}={value}")));
+        let environment: Vec<_> = environment.collect::<Result<_, _>>().map_err(|_| protocol)?;
+        let network = self.networks.as_mut().map(NetworkPool::take).transpose()?;
+        let limits = GroupLimits { memory: order.limits.memory, pids: order.limits.pids };
+        let mut group =
+            self.groups.create(&order.serial.to_string(), limits).in_step("create the control groups")?;
+        let plan = Plan {
+            name: &order.name,
+            template,
+            group: &group,
+            memory_group: self.memory_group,
+            network: network.as_ref().map(|network| network.namespace.as_fd()),
+            proc: self.proc.as_fd(),
+            mount_proc: self.abilities.proc,
+            user: self.user(order.serial),
+            privileged: self.abilities.privileged,
+            landlock: self.abilities.landlock > 0,
+            filters: &self.filters,
+            limits: &order.limits,
+            environment: &environment,
+            socket,
+            stdout,
+            stderr,
+        };
+        match spawn::fork(group.cradle()) {
+            Ok(Side::Child) => become_container(plan),
+            Ok(Side::Parent { pid, pidfd }) => {
+                drop(plan);
+                group.settle();
+                self.announce(order.serial, pid, pidfd, group, network)
+            }
+            Err(errno) => {
+                drop(plan);
+                self.groups.remove(&group);
+                Err(errno).in_step("create the namespaces")
+            }
+        }
+    }
+
+    fn announce(
+        &mut self,
+        serial: u64,
+        pid: Pid,
+        pidfd: OwnedFd,
+        group: ContainerGroup,
+        network: Option<super::network::Network>,
+    ) -> Result<(), Failure> {
+        let freezer = self.groups.freezer(&group);
+        let fds: Vec<BorrowedFd<'_>> = [Some(&pidfd), freezer.as_ref(), network.as_ref().map(|network| &network.listener)]
+            .into_iter()
+            .flatten()
+            .map(AsFd::as_fd)
+            .collect();
+        let report = Report::Created { serial, freezer: freezer.is_some(), listener: network.is_some() };
+        let sent = self.report(&report, &fds);
+        self.children.insert(pid, Child { serial, pidfd, group });
+        sent
+    }
+
+    /// A user of its own for each container, so that one cannot reach another even by a mistake of ours.
+    fn user(&self, serial: u64) -> u32 {
+        if self.abilities.privileged {
+            FIRST_USER + u32::try_from(serial % USERS).unwrap_or(0)
+        } else {
+            0
+        }
+    }
+
+    fn report(&self, report: &Report, fds: &[BorrowedFd<'_>]) -> Result<(), Failure> {
+        wire::send(&self.socket, report, fds).in_step("report to the server")
+    }
+
+    /// Handles waiting signals. Returns whether one asks to end.
+    fn read_signals(&mut self) -> bool {
+        let mut info = [0; size_of::<libc::signalfd_siginfo>() * 8];
+        // Which children have ended is asked of the kernel; of the signals themselves only the number counts.
+        let count = rustix::io::read(&self.signals, &mut info).unwrap_or(0);
+        let mut ends = false;
+        for one in info.get(..count).unwrap_or_default().chunks(size_of::<libc::signalfd_siginfo>()) {
+            let number = one.first_chunk::<4>().map(|bytes| u32::from_ne_bytes(*bytes));
+            ends |= number == Some(libc::SIGTERM.unsigned_abs());
+        }
+        self.reap();
+        ends
+    }
+
+    fn reap(&mut self) {
+        while let Ok(Some((pid, _))) = rustix::process::wait(WaitOptions::NOHANG) {
+            // The maker of networks is a child too, but has no container.
+            let Some(child) = self.children.remove(&pid) else { continue };
+            let memory_exhausted = self.groups.memory_exhausted(&child.group);
+            self.leftovers.push((child.serial, child.group, memory_exhausted));
+        }
+        self.retry_leftovers();
+    }
+
+    fn retry_leftovers(&mut self) {
+        let leftovers = std::mem::take(&mut self.leftovers);
+        for (serial, group, memory_exhausted) in leftovers {
+            if self.groups.remove(&group) {
+                // Without a server nobody needs to know.
+                let _ = self.report(&Report::Ended { serial, memory_exhausted }, &[]);
+            } else {
+                self.leftovers.push((serial, group, memory_exhausted));
+            }
+        }
+    }
+
+    /// Kills every container, waits for the ends and removes the server's control groups.
+    fn end(&mut self) {
+        for child in self.children.values() {
+            let _ = rustix::process::pidfd_send_signal(&child.pidfd, Signal::KILL);
+            if let Some(freezer) = self.groups.freezer(&child.group) {
+                // What is frozen in version 1 dies only when it is thawed; version 2 takes `0`.
+                let _ = rustix::io::write(&freezer, b"THAWED").or_else(|_| rustix::io::write(&freezer, b"0"));
+            }
+        }
+        for _ in 0..1000 {
+            self.reap();
+            if self.children.is_empty() && self.leftovers.is_empty() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        self.groups.remove_all();
+    }
+}
+
+#[expect(unsafe_code, reason = "the server passes the socket by its number")]
+fn inherited_socket() -> OwnedFd {
+    // SAFETY: the server has put the socket at this number before it started this program, which
+    // has opened nothing else.
+    let socket = unsafe { OwnedFd::from_raw_fd(SOCKET_NUMBER) };
+    // A failure would only let containers inherit it, and they close what they inherit.
+    let _ = super::child::close_on_exec(&socket);
+    socket
+}
+
+fn in_user_namespace() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let mut fields = map.split_ascii_whitespace();
+    (fields.next(), fields.next(), fields.next()) != (Some("0"), Some("0"), Some("4294967295"))
+}
+
+#[expect(unsafe_code, reason = "neither std nor rustix has signalfd")]
+fn watch_signals() -> rustix::io::Result<OwnedFd> {
+    // SAFETY: the set is initialised before use; the process has one thread.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, libc::SIGCHLD);
+        libc::sigaddset(&raw mut set, libc::SIGTERM);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut());
+        let fd = libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK);
+        if fd < 0 { Err(spawn::last_error()) } else { Ok(OwnedFd::from_raw_fd(fd)) }
+    }
+}

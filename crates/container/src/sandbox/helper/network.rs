@@ -1,0 +1,143 @@
+//! Network namespaces with loopback only, made ahead by a process of their own.
+//!
+//! A process that has moved to a new network namespace cannot come back as an ordinary user, so the
+//! helper does not make them itself; and making one takes up to some milliseconds, which nobody waits
+//! for while some are ready.
+
+use std::net::TcpListener;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use rustix::thread::UnshareFlags;
+use serde::{Deserialize, Serialize};
+
+use super::spawn::{fork_plain, last_error, leave};
+use super::{Failure, InStep};
+use crate::sandbox::wire;
+
+const STEP: &str = "create the network namespace";
+
+/// A namespace and the socket in it on which the API is answered.
+#[derive(Debug)]
+pub(super) struct Network {
+    pub(super) namespace: OwnedFd,
+    pub(super) listener: OwnedFd,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+enum Made {
+    Network,
+    Refused(i32),
+}
+
+/// The namespaces that are ready and the process that makes more.
+#[derive(Debug)]
+pub(super) struct NetworkPool {
+    maker: OwnedFd,
+    ready: Vec<Network>,
+    /// Asked for, not yet here.
+    ordered: usize,
+    buffer: Vec<u8>,
+}
+
+impl NetworkPool {
+    /// Starts the maker and orders the first `size` namespaces.
+    pub(super) fn start(port: u16, size: usize) -> Result<Self, Failure> {
+        let flags = SocketFlags::CLOEXEC;
+        let (ours, theirs) =
+            rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).in_step(STEP)?;
+        if fork_plain().in_step(STEP)? {
+            drop(ours);
+            make_networks(&theirs, port);
+        }
+        let mut pool = Self { maker: ours, ready: Vec::new(), ordered: 0, buffer: Vec::new() };
+        for _ in 0..size.max(1) {
+            pool.order()?;
+        }
+        Ok(pool)
+    }
+
+    fn order(&mut self) -> Result<(), Failure> {
+        rustix::io::write(&self.maker, b"1").in_step(STEP)?;
+        self.ordered += 1;
+        Ok(())
+    }
+
+    /// Descriptor that is readable when a namespace has become ready.
+    pub(super) fn maker(&self) -> &OwnedFd {
+        &self.maker
+    }
+
+    /// Takes in one namespace from the maker, waiting for it if need be.
+    pub(super) fn collect(&mut self) -> Result<(), Failure> {
+        let received = wire::receive::<Made>(&self.maker, &mut self.buffer).in_step(STEP)?;
+        self.ordered = self.ordered.saturating_sub(1);
+        let Some((Made::Network, fds)) = received else {
+            let errno = if let Some((Made::Refused(errno), _)) = received { errno } else { libc::EPIPE };
+            return Err(Failure { step: STEP, errno });
+        };
+        let Ok([namespace, listener]) = <[OwnedFd; 2]>::try_from(fds) else {
+            return Err(Failure { step: STEP, errno: libc::EPROTO });
+        };
+        self.ready.push(Network { namespace, listener });
+        Ok(())
+    }
+
+    /// Takes one namespace and orders another.
+    pub(super) fn take(&mut self) -> Result<Network, Failure> {
+        self.order()?;
+        loop {
+            if let Some(network) = self.ready.pop() {
+                return Ok(network);
+            }
+            self.collect()?;
+        }
+    }
+}
+
+/// The maker's life: one namespace for each byte, until the helper is gone.
+fn make_networks(helper: &OwnedFd, port: u16) -> ! {
+    let mut order = [0; 1];
+    while matches!(rustix::io::read(helper, &mut order), Ok(1)) {
+        let sent = match make(port) {
+            Ok(network) => {
+                wire::send(helper, &Made::Network, &[network.namespace.as_fd(), network.listener.as_fd()])
+            }
+            Err(error) => wire::send(helper, &Made::Refused(error.raw_os_error().unwrap_or(libc::EIO)), &[]),
+        };
+        if sent.is_err() {
+            break;
+        }
+    }
+    leave(0)
+}
+
+fn make(port: u16) -> std::io::Result<Network> {
+    unshare_network()?;
+    let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
+    let namespace = rustix::fs::open("/proc/self/ns/net", flags, rustix::fs::Mode::empty())?;
+    raise_loopback()?;
+    let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, port))?;
+    listener.set_nonblocking(true)?;
+    Ok(Network { namespace, listener: listener.into() })
+}
+
+#[expect(unsafe_code, reason = "rustix marks unshare as unsafe for the sake of file tables")]
+fn unshare_network() -> rustix::io::Result<()> {
+    // SAFETY: only the network namespace is left; file descriptors are not concerned.
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }
+}
+
+#[expect(unsafe_code, reason = "neither std nor rustix sets interface flags")]
+fn raise_loopback() -> std::io::Result<()> {
+    let socket = rustix::net::socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
+    // SAFETY: an all-zero request is valid: an empty name and no flags.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
+        *to = from.cast_signed();
+    }
+    request.ifr_ifru.ifru_flags = i16::try_from(libc::IFF_UP | libc::IFF_RUNNING).unwrap_or(i16::MAX);
+    // SAFETY: the request lives across the call, which reads an `ifreq`.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) };
+    if result == 0 { Ok(()) } else { Err(last_error().into()) }
+}
