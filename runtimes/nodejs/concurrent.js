@@ -7,7 +7,7 @@
 
 const { AsyncLocalStorage } = require('async_hooks');
 const { StringDecoder } = require('string_decoder');
-const { assignRun, separate } = require('./environment.js');
+const { separateEnvironments, setRunEnvironment } = require('./action.js');
 
 /** A line without an end is cut here, in UTF-16 units, so that it cannot fill the memory. */
 const LINE_UNITS = 1 << 20;
@@ -21,16 +21,11 @@ class Lines {
     this.prefix = prefix;
     this.send = send;
     this.rest = '';
-    this.decoder = undefined;
+    this.decoder = new StringDecoder('utf8');
   }
 
-  write(chunk) {
-    let text = chunk;
-    if (typeof chunk !== 'string') {
-      this.decoder ??= new StringDecoder('utf8');
-      text = this.decoder.write(chunk);
-    }
-    const lines = (this.rest + text).split('\n');
+  write(bytes) {
+    const lines = (this.rest + this.decoder.write(bytes)).split('\n');
     this.rest = lines.pop();
     for (const line of lines) this.emit(line);
     while (this.rest.length > LINE_UNITS) {
@@ -40,7 +35,7 @@ class Lines {
   }
 
   end() {
-    const rest = this.rest + (this.decoder?.end() ?? '');
+    const rest = this.rest + this.decoder.end();
     this.rest = '';
     if (rest !== '') this.emit(rest);
   }
@@ -53,14 +48,14 @@ class Lines {
 /** Calls `start` in a context of its own; `id` is the activation id as JSON. */
 function within(id, message, send, start) {
   const lines = (fd) => new Lines(`{"activation_id":${id},"log":"${STREAMS[fd]}","text":`, send);
-  storage.run({ env: assignRun(Object.create(null), message), 1: lines(1), 2: lines(2), answered: false }, start);
+  storage.run({ env: setRunEnvironment(message, Object.create(null)), 1: lines(1), 2: lines(2), answered: false }, start);
 }
 
 /** Writes to the log of the current activation; false when there is none that still waits for its answer. */
-function write(fd, chunk) {
+function write(fd, bytes) {
   const activation = storage.getStore();
   if (activation === undefined || activation.answered) return false;
-  activation[fd].write(chunk);
+  activation[fd].write(bytes);
   return true;
 }
 
@@ -72,6 +67,6 @@ function close() {
   activation.answered = true;
 }
 
-separate(() => storage.getStore()?.env);
+separateEnvironments(() => storage.getStore()?.env);
 
 module.exports = { close, within, write };

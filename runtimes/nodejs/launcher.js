@@ -4,8 +4,8 @@
  * Runs one JavaScript action and speaks the framed runtime protocol on file descriptor 3: one JSON object a line, `{"init":…}` once and then runs.
  * What an action sees and answers follows Apache OpenWhisk's Node.js runtime; README.md beside this file lists what differs.
  *
- * This file holds what every start needs. Whatever can wait is in a neighbour file and loaded later: `load.js` (from code to handler), `archive.js`
- * (zip and tar), `stdio.js` (stdout and stderr), `concurrent.js` (several activations at once), `rejection.js` (errors as JSON).
+ * This file holds the states and the channel. The rest is loaded when it is due: `action.js` (environment, code to handler) right after the launcher
+ * has said that it is ready, `archive.js`, `stdio.js`, `concurrent.js` and `rejection.js` by those actions that need them.
  */
 
 const fs = require('fs');
@@ -14,29 +14,31 @@ const CHANNEL = 3;
 const SENTINEL = 'XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX\n';
 const LINE_FEED = 10;
 const READ_BYTES = 65536;
+/** How long, in milliseconds, a launcher must have been left alone to be taken for a stem cell. */
+const STEM_CELL_AFTER = 20;
 
-const concurrent = (process.env.__OW_ALLOW_CONCURRENT || '').toLowerCase() === 'true' ? require('./concurrent.js') : undefined;
+const overlapping = (process.env.__OW_ALLOW_CONCURRENT || '').toLowerCase() === 'true';
 
 /** 'ready' | 'starting' | 'running' | 'stopped', as named in the texts callers get. */
 let status = 'ready';
 /** The action's entry point, once it is loaded. */
 let handler;
+let action;
+let concurrent;
 
-// ---- writing
+// ---- answers and logs
 
-let send = (text) => {
-  fs.writeSync(CHANNEL, text);
-};
+let send = (text) => fs.writeSync(CHANNEL, text);
 
-/** Writes all of `text` to a log stream; a closed or broken pipe is nobody's error. */
-function log(fd, text) {
+let log = (fd, text) => {
+  let sent = 0;
   try {
-    const sent = fs.writeSync(fd, text);
-    if (sent < text.length) require('./stdio.js').writeAll(fd, Buffer.from(text).subarray(sent));
+    sent = fs.writeSync(fd, text);
   } catch (error) {
-    if (error.code === 'EAGAIN') require('./stdio.js').writeAll(fd, Buffer.from(text));
+    if (error.code !== 'EAGAIN') return; // nobody reads this stream any more
   }
-}
+  if (sent < text.length) require('./stdio.js').writeAll(fd, Buffer.from(text).subarray(sent));
+};
 
 /** Ends an activation's output. Output is written synchronously, so nothing is left to flush. */
 function endLogs() {
@@ -44,12 +46,17 @@ function endLogs() {
   log(2, SENTINEL);
 }
 
-function answer(id, code, body) {
-  send(`{"activation_id":${id},"status":${code},"body":${body}}\n`);
-}
-
 function failure(text) {
   return JSON.stringify({ error: text });
+}
+
+/** What a thrown or returned value is called in texts; some objects cannot be made strings. */
+function textOf(value) {
+  try {
+    return String(value);
+  } catch {
+    return Object.prototype.toString.call(value);
+  }
 }
 
 // ---- init
@@ -59,13 +66,14 @@ function init(value) {
   if (status !== 'ready') return refuseInit(`System not ready, status is ${status}.`);
   const { main, code } = value ?? {};
   if (typeof main !== 'string' || typeof code !== 'string' || main === '' || code === '') {
-    return answerInit(403, failure('Missing main/no code to execute.'));
+    answerInit(403, failure('Missing main/no code to execute.'));
+    return endLogs();
   }
   status = 'starting';
   let loaded;
   try {
-    environment.atInit(value.env);
-    loaded = load(value);
+    action.setInitEnvironment(value.env);
+    loaded = action.load(value);
   } catch (error) {
     return failInit(error);
   }
@@ -81,15 +89,15 @@ function finishInit(loaded) {
 
 function failInit(error) {
   status = 'stopped';
-  const text = error?.stack ? error.stack : String(error);
+  const text = textOf(error?.stack ? error.stack : error);
   answerInit(502, failure(`Initialization has failed due to: ${text}`));
   log(2, `Error during initialization: ${text}\n`);
   endLogs();
 }
 
 function refuseInit(text) {
-  log(2, `Internal system error: ${text}\n`);
   answerInit(403, failure(text));
+  log(2, `Internal system error: ${text}\n`);
 }
 
 function answerInit(code, body) {
@@ -100,40 +108,40 @@ function answerInit(code, body) {
 
 function run(message) {
   const id = typeof message.activation_id === 'string' ? JSON.stringify(message.activation_id) : '""';
-  const refusal = refusalOf(message);
-  if (refusal !== undefined) {
-    log(2, `${refusal}\n`);
-    return answer(id, 403, failure(refusal));
-  }
-  if (concurrent !== undefined) return concurrent.within(id, message, send, () => call(id, message.value ?? {}));
+  const value = message.value ?? {};
+  if (handler === undefined) return refuseRun(id, 'System not initialized.');
+  if (status !== 'ready') return refuseRun(id, `System not ready, status is ${status}.`);
+  if (typeof value !== 'object') return refuseRun(id, `Internal system error: the argument must be a dictionary but has type '${typeof value}'.`);
+  if (overlapping) return concurrent.within(id, message, send, () => call(id, value));
   status = 'running';
-  environment.atRun(message);
-  call(id, message.value ?? {});
+  action.setRunEnvironment(message);
+  call(id, value);
 }
 
-/** The reason why this run cannot be served now, if there is one. */
-function refusalOf(message) {
-  if (handler === undefined) return status === 'stopped' || status === 'ready' ? 'System not initialized.' : `System not ready, status is ${status}.`;
-  if (status !== 'ready') return `System not ready, status is ${status}.`;
-  if (message.value !== undefined && typeof message.value !== 'object') {
-    return `Internal system error: the argument must be a dictionary but has type '${typeof message.value}'.`;
-  }
-  return undefined;
+function refuseRun(id, text) {
+  answer(id, 403, failure(text));
+  log(2, `${text}\n`);
+  // The marks of an activation that still runs are its own to write.
+  if (status !== 'running') endLogs();
 }
 
 function call(id, value) {
   let result;
-  let then;
   try {
     result = handler(value);
-    then = result === null || result === undefined ? undefined : result.then;
   } catch (error) {
-    return thrown(id, error);
+    return finishThrown(id, error);
+  }
+  let then;
+  try {
+    then = result?.then;
+  } catch (error) {
+    return finishRejected(id, error);
   }
   if (typeof then !== 'function') return finish(id, result);
   Promise.resolve(result).then(
     (settled) => finish(id, settled),
-    (reason) => finish(id, { error: reason ? require('./rejection.js').serialize(reason) : {} }),
+    (reason) => finishRejected(id, reason),
   );
 }
 
@@ -141,51 +149,60 @@ function finish(id, result) {
   if (status === 'running') status = 'ready';
   if (result === undefined) return complete(id, 200, '{}');
   if (typeof result !== 'object') {
-    log(2, `Result must be of type object but has type "${typeof result}": ${String(result)}\n`);
+    log(2, `Result must be of type object but has type "${typeof result}": ${textOf(result)}\n`);
     return complete(id, 502, failure('The action did not return a dictionary.'));
   }
   let body;
   try {
     body = JSON.stringify(result);
   } catch (error) {
-    log(2, `The result cannot be written as JSON: ${error?.message}\n`);
+    log(2, `The result cannot be written as JSON: ${textOf(error?.message)}\n`);
   }
   if (body === undefined) return complete(id, 500, failure('Internal error.'));
   complete(id, 200, body);
 }
 
-function thrown(id, error) {
+function finishRejected(id, reason) {
+  finish(id, { error: reason ? require('./rejection.js').serialize(reason) : {} });
+}
+
+function finishThrown(id, error) {
   status = 'stopped';
-  log(2, `${error?.stack ? error.stack : String(error)}\n`);
-  complete(id, 502, failure(`An error has occurred: ${error}`));
+  log(2, `${textOf(error?.stack ? error.stack : error)}\n`);
+  complete(id, 502, failure(`An error has occurred: ${textOf(error)}`));
 }
 
 /** Answers first, so that the caller need not wait for the end of the logs. */
 function complete(id, code, body) {
-  concurrent?.close();
+  if (overlapping) concurrent.close();
   answer(id, code, body);
   endLogs();
 }
 
-// ---- reading
+/** The order of the members and the place of the body are part of the protocol: the platform cuts the body out unparsed. */
+function answer(id, code, body) {
+  send(`{"activation_id":${id},"status":${code},"body":${body}}\n`);
+}
+
+// ---- requests
 
 /** Parts of a line whose end has not come yet. */
 let pending = [];
 
-/** Takes a chunk that is overwritten after the return. */
-function receive(chunk) {
+/** Takes bytes from the channel; their buffer is used again after the return. */
+function receive(bytes) {
   let start = 0;
-  for (let end = chunk.indexOf(LINE_FEED); end !== -1; end = chunk.indexOf(LINE_FEED, start)) {
-    let line = chunk.utf8Slice(start, end);
+  for (let end = bytes.indexOf(LINE_FEED); end !== -1; end = bytes.indexOf(LINE_FEED, start)) {
+    let line = bytes.utf8Slice(start, end);
     if (pending.length > 0) {
-      pending.push(Buffer.from(chunk.subarray(start, end)));
+      pending.push(Buffer.from(bytes.subarray(start, end)));
       line = Buffer.concat(pending).utf8Slice();
       pending = [];
     }
     start = end + 1;
     dispatch(line);
   }
-  if (start < chunk.length) pending.push(Buffer.from(chunk.subarray(start)));
+  if (start < bytes.length) pending.push(Buffer.from(bytes.subarray(start)));
 }
 
 function dispatch(line) {
@@ -200,34 +217,37 @@ function dispatch(line) {
   run(message);
 }
 
+// ---- channel
+
 /**
- * Opens the channel on Node's own pipe handle, which `net.Socket` wraps: loading `net` would take an eighth of the start.
+ * Opens the channel on the handle that `net.Socket` wraps, since loading `net` would take an eighth of the start.
  * Returns false where this Node does not offer the handle.
  */
 function openHandle() {
-  let Pipe, constants, WriteWrap, state, nread, wasAsync;
+  let pipes, streams;
   try {
-    ({ Pipe, constants } = process.binding('pipe_wrap'));
-    ({ WriteWrap, streamBaseState: state, kReadBytesOrError: nread, kLastWriteWasAsync: wasAsync } = process.binding('stream_wrap'));
+    pipes = process.binding('pipe_wrap');
+    streams = process.binding('stream_wrap');
   } catch {
     return false;
   }
-  if (typeof Pipe?.prototype.useUserBuffer !== 'function' || typeof WriteWrap !== 'function' || state === undefined || nread === undefined) return false;
-  const handle = new Pipe(constants.SOCKET);
-  handle.open(CHANNEL);
+  const { WriteWrap, streamBaseState: state, kReadBytesOrError, kLastWriteWasAsync } = streams;
+  if (typeof pipes.Pipe?.prototype.useUserBuffer !== 'function' || typeof WriteWrap !== 'function' || state === undefined) return false;
+  const handle = new pipes.Pipe(pipes.constants.SOCKET);
+  if (handle.open(CHANNEL)) return false;
   const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
   handle.useUserBuffer(buffer);
   handle.onread = () => {
-    const bytes = state[nread];
-    if (bytes < 0) process.exit(0);
-    if (bytes > 0) receive(buffer.subarray(0, bytes));
+    const read = state[kReadBytesOrError];
+    if (read < 0) process.exit(0);
+    if (read > 0) receive(buffer.subarray(0, read));
   };
   queueWrites((rest, done) => {
     const request = new WriteWrap();
     request.oncomplete = done;
-    request.buffer = rest; // kept alive until it is written
+    request.buffer = rest; // not to be collected before it is written
     if (handle.writeBuffer(request, rest) !== 0) process.exit(0);
-    if (!state[wasAsync]) done();
+    if (!state[kLastWriteWasAsync]) done();
   });
   handle.readStart();
   return true;
@@ -242,7 +262,7 @@ function openSocket() {
   queueWrites((rest, done) => socket.write(rest, done));
 }
 
-/** Makes `send` write at once while the socket takes it, and hand the rest to `later` in order when it does not. */
+/** Makes `send` write at once as long as the channel takes it, and hand over to `later`, in order, what it does not. */
 function queueWrites(later) {
   let queued = 0;
   const done = () => {
@@ -263,8 +283,23 @@ function queueWrites(later) {
   };
 }
 
+/** Goes through an init and a run that nobody sees, so that the first true ones of a stem cell find everything loaded and compiled. */
+function rehearse() {
+  if (status !== 'ready' || handler !== undefined) return;
+  const true_ = { send, log };
+  send = log = () => {};
+  try {
+    init({ main: 'main', code: 'function main(args) { return args; }' });
+    run({ value: {} });
+  } finally {
+    handler = undefined;
+    ({ send, log } = true_);
+  }
+}
+
 send('{"ready":true}\n');
-const environment = require('./environment.js');
-const { load } = require('./load.js');
-require('./stdio.js').install(concurrent);
+action = require('./action.js');
+if (overlapping) concurrent = require('./concurrent.js');
+action.replaceOutput(concurrent);
 if (!openHandle()) openSocket();
+setTimeout(rehearse, STEM_CELL_AFTER).unref();

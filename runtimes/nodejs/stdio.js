@@ -1,11 +1,9 @@
 'use strict';
 
-/*
- * process.stdout and process.stderr for actions. Every write is done when it returns, so that an activation's output is out before the mark that ends it,
- * also when the process exits at once. Node's own streams for pipes would load `net` and `tty` at the first line of output.
- */
+/* The streams behind process.stdout and process.stderr. Every write is done when it returns, also when the process exits right after it. */
 
 const fs = require('fs');
+const { Writable } = require('stream');
 
 let pause;
 
@@ -16,49 +14,29 @@ function writeAll(fd, bytes) {
       bytes = bytes.subarray(fs.writeSync(fd, bytes));
     } catch (error) {
       if (error.code !== 'EAGAIN') return;
-      // A child process may have made the shared pipe non-blocking.
+      // A child process that shares the pipe has made it non-blocking.
       pause ??= new Int32Array(new SharedArrayBuffer(4));
       Atomics.wait(pause, 0, 0, 1);
     }
   }
 }
 
-function create(fd, sink) {
-  const { Writable } = require('stream');
+/** Returns the stream for `fd`; with `concurrent`, what belongs to an activation goes there. */
+function create(fd, concurrent) {
   const stream = new Writable({
     decodeStrings: false,
     emitClose: false,
     write(chunk, encoding, done) {
-      sink(fd, typeof chunk === 'string' && encoding !== 'utf8' ? Buffer.from(chunk, encoding) : chunk);
+      const bytes = typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk;
+      if (concurrent === undefined || !concurrent.write(fd, bytes)) writeAll(fd, bytes);
       done();
     },
-    // Like Node's own: neither can be closed, since the activations to come write to it.
-    destroy(error, done) {
-      done(error);
-      this._writableState.destroyed = false;
-    },
   });
+  // The activations to come write to it, so like Node's own it cannot be destroyed.
+  stream.destroy = stream._destroy = () => stream;
   stream.fd = fd;
   stream._type = 'pipe';
   return stream;
 }
 
-/** Puts the two streams in place; they are made when first used. */
-function install(concurrent) {
-  const sink = (fd, chunk) => {
-    if (!concurrent?.write(fd, chunk)) writeAll(fd, typeof chunk === 'string' ? Buffer.from(chunk) : chunk);
-  };
-  for (const [name, fd] of [['stdout', 1], ['stderr', 2]]) {
-    let stream;
-    Object.defineProperty(process, name, {
-      configurable: true,
-      enumerable: true,
-      get: () => (stream ??= create(fd, sink)),
-      set: (value) => {
-        stream = value;
-      },
-    });
-  }
-}
-
-module.exports = { install, writeAll };
+module.exports = { create, writeAll };
