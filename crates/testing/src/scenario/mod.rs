@@ -35,7 +35,7 @@ pub use expand::Variables;
 pub use host::{Host, STOCK_GUEST_KEY, STOCK_SYSTEM_KEY};
 pub use layout::canonical;
 pub use report::{Show, chain};
-pub use run::{CaseReport, StepReport, Totals, run_all, run_case};
+pub use run::{CaseReport, StepReport, Totals, run_all, run_case, run_case_with};
 pub use select::{Choice, LaterGroup, Selection, Skipped};
 
 /// Reports why a scenario could not be loaded or a step not be carried out.

@@ -126,8 +126,12 @@ async fn work(host: Host, waiting: Arc<Mutex<VecDeque<Case>>>, done: mpsc::Sende
 
 /// Runs one case and cleans up after it, whatever came of it.
 pub async fn run_case(host: &Host, case: &Case) -> CaseReport {
+    run_case_with(host, case, Variables::fresh()).await
+}
+
+/// Does what [`run_case`] does, with variables of the caller's choice in place of a random word.
+pub async fn run_case_with(host: &Host, case: &Case, mut variables: Variables) -> CaseReport {
     let started = Instant::now();
-    let mut variables = Variables::fresh();
     let mut failures = Vec::new();
     for (number, step) in (1..).zip(&case.steps) {
         match run_step(host, step, &mut variables).await {
