@@ -1,6 +1,9 @@
 //! The one way in which scenario files are laid out.
 
-use crate::json::{Json, JsonError};
+use crate::json::{Json, JsonError, Object};
+
+/// Members whose elements have a line each.
+const LONG_LISTS: [&str; 3] = ["steps", "cleanup", "cases"];
 
 /// Lays out a scenario file: a line for each step and each clean-up request, so that a change of one
 /// step is one line of a diff. The order of members and the form of numbers stay.
@@ -9,24 +12,38 @@ use crate::json::{Json, JsonError};
 /// [`JsonError`] if the text is not JSON.
 pub fn canonical(text: &str) -> Result<String, JsonError> {
     let mut out = String::new();
-    file(&mut out, &Json::parse(text)?);
+    match Json::parse(text)? {
+        Json::Object(members) => {
+            object(&mut out, &members, "\n", |out, member| match member {
+                Json::Array(cases) => list(out, cases, "\n", case),
+                Json::Object(members) => {
+                    object(out, members, "\n ", |out, member| {
+                        out.push_str(&member.to_spaced())
+                    });
+                }
+                _ => out.push_str(&member.to_spaced()),
+            });
+        }
+        other => out.push_str(&other.to_spaced()),
+    }
+    out.push('\n');
     Ok(out)
 }
 
-fn file(out: &mut String, value: &Json) {
-    let Json::Object(members) = value else {
-        return out.push_str(&format!("{}\n", value.to_spaced()));
-    };
+fn object(
+    out: &mut String,
+    members: &Object,
+    line: &str,
+    mut write: impl FnMut(&mut String, &Json),
+) {
     out.push('{');
     for (index, (name, member)) in members.iter().enumerate() {
-        out.push_str(if index == 0 { "\n" } else { ",\n" });
+        out.push_str(if index == 0 { "" } else { "," });
+        out.push_str(line);
         out.push_str(&format!("{}: ", Json::from(name.as_str())));
-        match member {
-            Json::Array(cases) if name == "cases" => list(out, cases, "\n", case),
-            _ => out.push_str(&member.to_spaced()),
-        }
+        write(out, member);
     }
-    out.push_str("\n}\n");
+    out.push_str(if line == "\n" { "\n}" } else { "}" });
 }
 
 fn case(out: &mut String, value: &Json) {
@@ -37,10 +54,10 @@ fn case(out: &mut String, value: &Json) {
     for (index, (name, member)) in members.iter().enumerate() {
         out.push_str(if index == 0 { "" } else { "," });
         match member {
-            Json::Array(requests) if name == "steps" || name == "cleanup" => {
+            Json::Array(elements) if LONG_LISTS.contains(&name.as_str()) => {
                 out.push_str(&format!("\n \"{name}\": "));
-                list(out, requests, "\n  ", |out, request| {
-                    out.push_str(&request.to_spaced())
+                list(out, elements, "\n  ", |out, element| {
+                    out.push_str(&element.to_spaced())
                 });
             }
             _ => {
