@@ -5,6 +5,7 @@
 //! neither retries nor interprets what it carries.
 #![forbid(unsafe_code)]
 
+pub mod embedded;
 mod instance;
 mod message;
 mod seam;

@@ -6,6 +6,9 @@
 
 mod activations;
 mod artifacts;
+#[cfg(feature = "test-util")]
+pub mod conformance;
+pub mod embedded;
 mod error;
 mod subjects;
 
