@@ -8,8 +8,18 @@ use support::*;
 #[tokio::test]
 async fn node_and_python_answer_and_their_logs_are_read() {
     let factory = factory().await;
-    let node = started(&factory, spec(&node()), "function main(p) { console.log('hi'); console.error('oh'); return p }").await;
-    let python = started(&factory, spec(&python()), "def main(p):\n  print('hi')\n  return p\n").await;
+    let node = started(
+        &factory,
+        spec(&node()),
+        "function main(p) { console.log('hi'); console.error('oh'); return p }",
+    )
+    .await;
+    let python = started(
+        &factory,
+        spec(&python()),
+        "def main(p):\n  print('hi')\n  return p\n",
+    )
+    .await;
     for container in [node, python] {
         for _ in 0..3 {
             let response = run(&*container, "{\"a\":1}").await.unwrap();

@@ -11,6 +11,8 @@ pub(crate) struct SystemClock;
 impl Clock for SystemClock {
     fn epoch_ms(&self) -> u64 {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+        since.map_or(0, |since| {
+            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        })
     }
 }

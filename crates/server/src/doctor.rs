@@ -1,5 +1,7 @@
 //! `oxwhisk doctor`.
-use std::process::ExitCode;
-use anyhow::Result;
 use crate::cli::DoctorArgs;
-pub(crate) fn run(_args: &DoctorArgs) -> Result<ExitCode> { Ok(ExitCode::SUCCESS) }
+use anyhow::Result;
+use std::process::ExitCode;
+pub(crate) fn run(_args: &DoctorArgs) -> Result<ExitCode> {
+    Ok(ExitCode::SUCCESS)
+}

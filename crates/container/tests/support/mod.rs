@@ -8,13 +8,19 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use oxwhisk_container::sandbox::{ApiListeners, HelperProgram, NetworkMode, SandboxConfig, SandboxFactory};
+use oxwhisk_container::sandbox::{
+    ApiListeners, HelperProgram, NetworkMode, SandboxConfig, SandboxFactory,
+};
 use oxwhisk_container::{
-    Container, ContainerError, ContainerFactory, ContainerId, ContainerSpec, Logs, Response, ResponseLimit, Runtime,
+    Container, ContainerError, ContainerFactory, ContainerId, ContainerSpec, Logs, Response,
+    ResponseLimit, Runtime,
 };
 use oxwhisk_entity::{ActivationId, ByteSize};
 
-pub(crate) const LIMIT: ResponseLimit = ResponseLimit { max: ByteSize::mib(1), truncation: ByteSize::mib(1) };
+pub(crate) const LIMIT: ResponseLimit = ResponseLimit {
+    max: ByteSize::mib(1),
+    truncation: ByteSize::mib(1),
+};
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 pub(crate) const API_PORT: u16 = 3233;
 
@@ -36,7 +42,10 @@ pub(crate) fn config() -> SandboxConfig {
     let listeners = Arc::new(Listeners::default());
     SandboxConfig {
         helper: HelperProgram(PathBuf::from(env!("CARGO_BIN_EXE_oxwhisk-sandbox-helper"))),
-        ..SandboxConfig::new(NetworkMode::Api { port: API_PORT, listeners })
+        ..SandboxConfig::new(NetworkMode::Api {
+            port: API_PORT,
+            listeners,
+        })
     }
 }
 
@@ -46,13 +55,21 @@ pub(crate) async fn factory() -> SandboxFactory {
 
 /// The shared libraries that a program needs, as `ldd` tells them.
 fn libraries(program: &Path) -> Vec<PathBuf> {
-    let output = std::process::Command::new("ldd").arg(program).output().unwrap();
+    let output = std::process::Command::new("ldd")
+        .arg(program)
+        .output()
+        .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    text.split_ascii_whitespace().filter(|word| word.starts_with('/')).map(PathBuf::from).collect()
+    text.split_ascii_whitespace()
+        .filter(|word| word.starts_with('/'))
+        .map(PathBuf::from)
+        .collect()
 }
 
 fn launcher(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/launchers").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/launchers")
+        .join(name)
 }
 
 pub(crate) fn node() -> Arc<Runtime> {
@@ -62,7 +79,10 @@ pub(crate) fn node() -> Arc<Runtime> {
     readable.extend(libraries(&program));
     Arc::new(Runtime {
         kind: "nodejs:test".into(),
-        command: vec![program.to_str().unwrap().into(), launcher.to_str().unwrap().into()],
+        command: vec![
+            program.to_str().unwrap().into(),
+            launcher.to_str().unwrap().into(),
+        ],
         readable,
         environment: vec![],
     })
@@ -71,14 +91,29 @@ pub(crate) fn node() -> Arc<Runtime> {
 pub(crate) fn python() -> Arc<Runtime> {
     let program = PathBuf::from("/root/.pyenv/versions/3.11.7/bin/python3.11");
     let launcher = launcher("launcher.py");
-    let mut readable = vec![PathBuf::from("/root/.pyenv/versions/3.11.7"), launcher.clone(), PathBuf::from("/bin/sh")];
+    let mut readable = vec![
+        PathBuf::from("/root/.pyenv/versions/3.11.7"),
+        launcher.clone(),
+        PathBuf::from("/bin/sh"),
+    ];
     readable.extend(libraries(&program));
-    for library in ["libssl.so.3", "libcrypto.so.3", "libffi.so.8", "libz.so.1", "liblzma.so.5", "libbz2.so.1.0"] {
+    for library in [
+        "libssl.so.3",
+        "libcrypto.so.3",
+        "libffi.so.8",
+        "libz.so.1",
+        "liblzma.so.5",
+        "libbz2.so.1.0",
+    ] {
         readable.push(Path::new("/lib/x86_64-linux-gnu").join(library));
     }
     Arc::new(Runtime {
         kind: "python:test".into(),
-        command: vec![program.to_str().unwrap().into(), "-S".into(), launcher.to_str().unwrap().into()],
+        command: vec![
+            program.to_str().unwrap().into(),
+            "-S".into(),
+            launcher.to_str().unwrap().into(),
+        ],
         readable,
         environment: vec![("PYTHONIOENCODING".into(), "UTF-8".into())],
     })
@@ -97,7 +132,8 @@ pub(crate) fn spec(runtime: &Arc<Runtime>) -> ContainerSpec {
 
 pub(crate) fn init_body(code: &str) -> Bytes {
     let code = serde_json::to_string(code).unwrap();
-    format!("{{\"value\":{{\"name\":\"a\",\"main\":\"main\",\"code\":{code},\"binary\":false}}}}").into()
+    format!("{{\"value\":{{\"name\":\"a\",\"main\":\"main\",\"code\":{code},\"binary\":false}}}}")
+        .into()
 }
 
 pub(crate) fn run_body(id: ActivationId, value: &str) -> Bytes {
@@ -109,15 +145,27 @@ pub(crate) fn id(number: u128) -> ActivationId {
 }
 
 /// Starts a container and initialises it with the code.
-pub(crate) async fn started(factory: &dyn ContainerFactory, spec: ContainerSpec, code: &str) -> Arc<dyn Container> {
+pub(crate) async fn started(
+    factory: &dyn ContainerFactory,
+    spec: ContainerSpec,
+    code: &str,
+) -> Arc<dyn Container> {
     let container = factory.create(spec).await.unwrap();
-    let response = container.init(init_body(code), MINUTE, LIMIT).await.unwrap();
+    let response = container
+        .init(init_body(code), MINUTE, LIMIT)
+        .await
+        .unwrap();
     assert_eq!(response.status, 200, "{response:?}");
     container
 }
 
-pub(crate) async fn run(container: &dyn Container, value: &str) -> Result<Response, ContainerError> {
-    container.run(id(1), run_body(id(1), value), MINUTE, LIMIT).await
+pub(crate) async fn run(
+    container: &dyn Container,
+    value: &str,
+) -> Result<Response, ContainerError> {
+    container
+        .run(id(1), run_body(id(1), value), MINUTE, LIMIT)
+        .await
 }
 
 pub(crate) async fn logs(container: &dyn Container) -> Logs {

@@ -22,5 +22,8 @@ pub(super) async fn discover(settings: &Settings) -> Result<Kinds> {
         Some(path) => std::fs::read(path).with_context(|| format!("could not read `{}`", path.display()))?,
         None => br#"{"runtimes":{"nodejs":[{"kind":"nodejs:20","default":true,"image":{"name":"action-nodejs-v20","prefix":"openwhisk","tag":"nightly"},"attached":{"attachmentName":"codefile","attachmentType":"text/plain"}}],"python":[{"kind":"python:3.11","default":true,"image":{"name":"action-python-v3.11","prefix":"openwhisk","tag":"nightly"},"attached":{"attachmentName":"codefile","attachmentType":"text/plain"}}]}}"#.to_vec(),
     };
-    Ok(Kinds { manifest: ExecManifest::parse(&manifest)?, runtimes: BTreeMap::new() })
+    Ok(Kinds {
+        manifest: ExecManifest::parse(&manifest)?,
+        runtimes: BTreeMap::new(),
+    })
 }

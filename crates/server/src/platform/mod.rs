@@ -57,13 +57,20 @@ impl Platform {
     pub(crate) async fn start(settings: Settings, role: Role) -> Result<Self> {
         let manifest = kinds::discover(&settings).await?;
         let store = open_store(&settings, role)?;
-        subjects::ensure_stock(&store).await.context("could not store the stock keys")?;
+        subjects::ensure_stock(&store)
+            .await
+            .context("could not store the stock keys")?;
         let journal = Arc::new(StoreJournal(store.journal()));
-        let bus = EmbeddedBus::open(BusConfig::default(), journal).await.context("could not read the journal")?;
+        let bus = EmbeddedBus::open(BusConfig::default(), journal)
+            .await
+            .context("could not read the journal")?;
         let listener = TcpListener::bind(("127.0.0.1", settings.port))
             .await
             .with_context(|| format!("could not listen on 127.0.0.1:{}", settings.port))?;
-        let port = listener.local_addr().context("could not tell the port")?.port();
+        let port = listener
+            .local_addr()
+            .context("could not tell the port")?
+            .port();
         let invoker = InvokerId {
             instance: 0,
             unique_name: Some("0".to_owned()),
@@ -74,7 +81,10 @@ impl Platform {
             invoker: invoker.clone(),
             limits: settings.limits.clone(),
             manifest: manifest.manifest.clone(),
-            build: BuildInfo { date: env!("CARGO_PKG_VERSION").to_owned(), number: env!("CARGO_PKG_VERSION").to_owned() },
+            build: BuildInfo {
+                date: env!("CARGO_PKG_VERSION").to_owned(),
+                number: env!("CARGO_PKG_VERSION").to_owned(),
+            },
             admin: None,
         };
         let stores = Stores {
@@ -83,7 +93,12 @@ impl Platform {
             subjects: Arc::new(store.clone()),
         };
         let shared_bus: Arc<dyn MessageBus> = Arc::new(bus.clone());
-        let controller = Arc::new(Controller::new(config, stores, shared_bus, Arc::new(SystemClock)));
+        let controller = Arc::new(Controller::new(
+            config,
+            stores,
+            shared_bus,
+            Arc::new(SystemClock),
+        ));
         let stop = watch::Sender::new(false);
         let mut tasks = Vec::new();
         tasks.push(tokio::spawn({
@@ -94,8 +109,19 @@ impl Platform {
                 }
             }
         }));
-        tasks.push(tokio::spawn(Arc::clone(&controller).serve(listener, Origin::Client, stop.subscribe())));
-        Ok(Self { controller, store, port, bus, stop, tasks })
+        tasks.push(tokio::spawn(Arc::clone(&controller).serve(
+            listener,
+            Origin::Client,
+            stop.subscribe(),
+        )));
+        Ok(Self {
+            controller,
+            store,
+            port,
+            bus,
+            stop,
+            tasks,
+        })
     }
 
     /// Returns the address of the API.
@@ -106,7 +132,9 @@ impl Platform {
     /// Returns the identity of the stock namespace `guest`.
     pub(crate) async fn guest(&self) -> Result<Arc<Identity>> {
         let identity = self.store.identity_by_namespace("guest").await?;
-        identity.map(Arc::new).context("the namespace `guest` does not exist")
+        identity
+            .map(Arc::new)
+            .context("the namespace `guest` does not exist")
     }
 
     pub(crate) fn epoch_ms(&self) -> u64 {
@@ -132,7 +160,14 @@ impl Platform {
 
     /// Stops all parts in order: no more requests, running activations end, records are written.
     pub(crate) async fn shutdown(self) {
-        let Self { controller, store, bus, stop, tasks, .. } = self;
+        let Self {
+            controller,
+            store,
+            bus,
+            stop,
+            tasks,
+            ..
+        } = self;
         // Without receivers everything has stopped already.
         let _all_gone = stop.send(true);
         bus.shut_down();
@@ -153,7 +188,9 @@ fn open_store(settings: &Settings, role: Role) -> Result<EmbeddedStore> {
     };
     let opened = match role {
         Role::OneShot => EmbeddedStore::in_memory(config),
-        Role::Standalone => EmbeddedStore::open(&Path::new(&settings.data_dir).join(DATABASE), config),
+        Role::Standalone => {
+            EmbeddedStore::open(&Path::new(&settings.data_dir).join(DATABASE), config)
+        }
     };
     opened.context("could not open the store")
 }

@@ -96,7 +96,10 @@ pub async fn a_record_can_be_read_while_it_is_stored(store: &dyn ActivationStore
     let id = handed_over.activation_id;
     let mut storing = pin!(store.store(Arc::clone(&handed_over)));
     let at_once = poll_once(storing.as_mut()).await;
-    assert_eq!(store.get("guest", id).await.unwrap(), Some(Arc::clone(&handed_over)));
+    assert_eq!(
+        store.get("guest", id).await.unwrap(),
+        Some(Arc::clone(&handed_over))
+    );
     assert!(store.get("other", id).await.unwrap().is_none());
     assert_eq!(store.list(&newest(1)).await.unwrap(), [handed_over]);
     assert_eq!(store.count(&newest(0)).await.unwrap(), 1);
@@ -134,7 +137,11 @@ pub async fn pages_hold_while_records_are_stored(store: &dyn ActivationStore) {
             query.skip = skip;
             let expected = all.iter().skip(skip as usize).take(limit as usize);
             let expected: Vec<u64> = expected.copied().collect();
-            assert_eq!(starts(store, &query).await, expected, "skip {skip} limit {limit}");
+            assert_eq!(
+                starts(store, &query).await,
+                expected,
+                "skip {skip} limit {limit}"
+            );
             assert_eq!(store.count(&query).await.unwrap(), 6);
         }
     }
@@ -166,7 +173,11 @@ pub async fn names_match_with_their_package(store: &dyn ActivationStore) {
     store.store(packaged.into()).await.unwrap();
     store.store(record("hello", 20, 0).into()).await.unwrap();
     store.store(record("hello2", 30, 0).into()).await.unwrap();
-    for (name, expected) in [("hello", vec![20]), ("pkg/hello", vec![10]), ("pkg", vec![])] {
+    for (name, expected) in [
+        ("hello", vec![20]),
+        ("pkg/hello", vec![10]),
+        ("pkg", vec![]),
+    ] {
         let mut query = newest(0);
         query.name = Some(name.to_owned());
         assert_eq!(starts(store, &query).await, expected, "{name}");

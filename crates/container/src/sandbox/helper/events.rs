@@ -65,15 +65,30 @@ impl Helper {
         let socket = inherited_socket();
         let signals = watch_signals().in_step("watch signals")?;
         // Lost if the server died before this line; then its socket has closed as well.
-        rustix::process::set_parent_process_death_signal(Some(Signal::TERM)).in_step("follow the server")?;
+        rustix::process::set_parent_process_death_signal(Some(Signal::TERM))
+            .in_step("follow the server")?;
         let mut buffer = Vec::new();
-        let received = wire::receive::<Order>(&socket, &mut buffer).in_step("read the first order")?;
-        let Some((Order::Start(Start { cgroups, api_port, network_pool }), _)) = received else {
-            return Err(Failure { step: "read the first order", errno: libc::EPROTO });
+        let received =
+            wire::receive::<Order>(&socket, &mut buffer).in_step("read the first order")?;
+        let Some((
+            Order::Start(Start {
+                cgroups,
+                api_port,
+                network_pool,
+            }),
+            _,
+        )) = received
+        else {
+            return Err(Failure {
+                step: "read the first order",
+                errno: libc::EPROTO,
+            });
         };
         let groups = Groups::open(&cgroups).in_step("open the control groups")?;
         let proc_mounted = enter_own_root()?;
-        let networks = api_port.map(|port| NetworkPool::start(port, network_pool)).transpose()?;
+        let networks = api_port
+            .map(|port| NetworkPool::start(port, network_pool))
+            .transpose()?;
         let abilities = Abilities {
             privileged: !in_user_namespace(),
             proc: proc_mounted,
@@ -121,11 +136,17 @@ impl Helper {
     }
 
     fn poll(&self) -> Result<(bool, bool, bool), Failure> {
-        let mut fds = vec![PollFd::new(&self.socket, PollFlags::IN), PollFd::new(&self.signals, PollFlags::IN)];
+        let mut fds = vec![
+            PollFd::new(&self.socket, PollFlags::IN),
+            PollFd::new(&self.signals, PollFlags::IN),
+        ];
         if let Some(networks) = &self.networks {
             fds.push(PollFd::new(networks.maker(), PollFlags::IN));
         }
-        let wait = (!self.leftovers.is_empty()).then_some(Timespec { tv_sec: 0, tv_nsec: 2_000_000 });
+        let wait = (!self.leftovers.is_empty()).then_some(Timespec {
+            tv_sec: 0,
+            tv_nsec: 2_000_000,
+        });
         match rustix::event::poll(&mut fds, wait.as_ref()) {
             Err(rustix::io::Errno::INTR) | Ok(_) => {}
             Err(errno) => return Err(errno).in_step("wait for orders"),
@@ -137,7 +158,10 @@ impl Helper {
 
     fn obey(&mut self, order: Order, fds: Vec<OwnedFd>) -> Result<(), Failure> {
         match order {
-            Order::Start(_) => Err(Failure { step: "read an order", errno: libc::EPROTO }),
+            Order::Start(_) => Err(Failure {
+                step: "read an order",
+                errno: libc::EPROTO,
+            }),
             Order::Runtime(order) => {
                 let template = Template::build(&order, self.host_network);
                 self.templates.insert(order.number, template);
@@ -147,29 +171,54 @@ impl Helper {
                 let serial = order.serial;
                 match self.create(&order, fds) {
                     Ok(()) => Ok(()),
-                    Err(Failure { step, errno }) => {
-                        self.report(&Report::Refused { serial, step: step.to_owned(), errno }, &[])
-                    }
+                    Err(Failure { step, errno }) => self.report(
+                        &Report::Refused {
+                            serial,
+                            step: step.to_owned(),
+                            errno,
+                        },
+                        &[],
+                    ),
                 }
             }
-            Order::Stop { serial, .. } => self.report(&Report::Stopped { serial, errno: Some(libc::ENOSYS) }, &[]),
+            Order::Stop { serial, .. } => self.report(
+                &Report::Stopped {
+                    serial,
+                    errno: Some(libc::ENOSYS),
+                },
+                &[],
+            ),
         }
     }
 
     fn create(&mut self, order: &CreateOrder, fds: Vec<OwnedFd>) -> Result<(), Failure> {
-        let protocol = Failure { step: "read an order", errno: libc::EPROTO };
-        let [socket, stdout, stderr] = <[OwnedFd; 3]>::try_from(fds).map_err(|_| protocol.clone())?;
+        let protocol = Failure {
+            step: "read an order",
+            errno: libc::EPROTO,
+        };
+        let [socket, stdout, stderr] =
+            <[OwnedFd; 3]>::try_from(fds).map_err(|_| protocol.clone())?;
         let template = match self.templates.get(&order.runtime) {
             Some(Ok(template)) => template,
             Some(Err(failure)) => return Err(failure.clone()),
             None => return Err(protocol),
         };
-        let environment = order.environment.iter().map(|(name, value)| CString::new(format!("{name}={value}")));
-        let environment: Vec<_> = environment.collect::<Result<_, _>>().map_err(|_| protocol)?;
+        let environment = order
+            .environment
+            .iter()
+            .map(|(name, value)| CString::new(format!("{name}={value}")));
+        let environment: Vec<_> = environment
+            .collect::<Result<_, _>>()
+            .map_err(|_| protocol)?;
         let network = self.networks.as_mut().map(NetworkPool::take).transpose()?;
-        let limits = GroupLimits { memory: order.limits.memory, pids: order.limits.pids };
-        let mut group =
-            self.groups.create(&order.serial.to_string(), limits).in_step("create the control groups")?;
+        let limits = GroupLimits {
+            memory: order.limits.memory,
+            pids: order.limits.pids,
+        };
+        let mut group = self
+            .groups
+            .create(&order.serial.to_string(), limits)
+            .in_step("create the control groups")?;
         let plan = Plan {
             name: &order.name,
             template,
@@ -212,14 +261,29 @@ impl Helper {
         network: Option<super::network::Network>,
     ) -> Result<(), Failure> {
         let freezer = self.groups.freezer(&group);
-        let fds: Vec<BorrowedFd<'_>> = [Some(&pidfd), freezer.as_ref(), network.as_ref().map(|network| &network.listener)]
-            .into_iter()
-            .flatten()
-            .map(AsFd::as_fd)
-            .collect();
-        let report = Report::Created { serial, freezer: freezer.is_some(), listener: network.is_some() };
+        let fds: Vec<BorrowedFd<'_>> = [
+            Some(&pidfd),
+            freezer.as_ref(),
+            network.as_ref().map(|network| &network.listener),
+        ]
+        .into_iter()
+        .flatten()
+        .map(AsFd::as_fd)
+        .collect();
+        let report = Report::Created {
+            serial,
+            freezer: freezer.is_some(),
+            listener: network.is_some(),
+        };
         let sent = self.report(&report, &fds);
-        self.children.insert(pid, Child { serial, pidfd, group });
+        self.children.insert(
+            pid,
+            Child {
+                serial,
+                pidfd,
+                group,
+            },
+        );
         sent
     }
 
@@ -242,8 +306,14 @@ impl Helper {
         // Which children have ended is asked of the kernel; of the signals themselves only the number counts.
         let count = rustix::io::read(&self.signals, &mut info).unwrap_or(0);
         let mut ends = false;
-        for one in info.get(..count).unwrap_or_default().chunks(size_of::<libc::signalfd_siginfo>()) {
-            let number = one.first_chunk::<4>().map(|bytes| u32::from_ne_bytes(*bytes));
+        for one in info
+            .get(..count)
+            .unwrap_or_default()
+            .chunks(size_of::<libc::signalfd_siginfo>())
+        {
+            let number = one
+                .first_chunk::<4>()
+                .map(|bytes| u32::from_ne_bytes(*bytes));
             ends |= number == Some(libc::SIGTERM.unsigned_abs());
         }
         self.reap();
@@ -253,9 +323,12 @@ impl Helper {
     fn reap(&mut self) {
         while let Ok(Some((pid, _))) = rustix::process::wait(WaitOptions::NOHANG) {
             // The maker of networks is a child too, but has no container.
-            let Some(child) = self.children.remove(&pid) else { continue };
+            let Some(child) = self.children.remove(&pid) else {
+                continue;
+            };
             let memory_exhausted = self.groups.memory_exhausted(&child.group);
-            self.leftovers.push((child.serial, child.group, memory_exhausted));
+            self.leftovers
+                .push((child.serial, child.group, memory_exhausted));
         }
         self.retry_leftovers();
     }
@@ -265,7 +338,13 @@ impl Helper {
         for (serial, group, memory_exhausted) in leftovers {
             if self.groups.remove(&group) {
                 // Without a server nobody needs to know.
-                let _ = self.report(&Report::Ended { serial, memory_exhausted }, &[]);
+                let _ = self.report(
+                    &Report::Ended {
+                        serial,
+                        memory_exhausted,
+                    },
+                    &[],
+                );
             } else {
                 self.leftovers.push((serial, group, memory_exhausted));
             }
@@ -278,7 +357,8 @@ impl Helper {
             let _ = rustix::process::pidfd_send_signal(&child.pidfd, Signal::KILL);
             if let Some(freezer) = self.groups.freezer(&child.group) {
                 // What is frozen in version 1 dies only when it is thawed; version 2 takes `0`.
-                let _ = rustix::io::write(&freezer, b"THAWED").or_else(|_| rustix::io::write(&freezer, b"0"));
+                let _ = rustix::io::write(&freezer, b"THAWED")
+                    .or_else(|_| rustix::io::write(&freezer, b"0"));
             }
         }
         for _ in 0..1000 {
@@ -318,6 +398,10 @@ fn watch_signals() -> rustix::io::Result<OwnedFd> {
         libc::sigaddset(&raw mut set, libc::SIGTERM);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut());
         let fd = libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK);
-        if fd < 0 { Err(spawn::last_error()) } else { Ok(OwnedFd::from_raw_fd(fd)) }
+        if fd < 0 {
+            Err(spawn::last_error())
+        } else {
+            Ok(OwnedFd::from_raw_fd(fd))
+        }
     }
 }
