@@ -1,6 +1,7 @@
 //! The one place that reads the environment of the process.
 #![expect(clippy::disallowed_methods, reason = "this is the one place")]
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -58,11 +59,9 @@ fn state_dir() -> PathBuf {
     base.unwrap_or_else(std::env::temp_dir).join("oxwhisk")
 }
 
-/// Folders in which programs are looked for.
-pub(crate) fn search_path() -> Vec<PathBuf> {
-    std::env::var_os("PATH")
-        .map(|path| std::env::split_paths(&path).collect())
-        .unwrap_or_default()
+/// The search path for programs.
+pub(crate) fn search_path() -> OsString {
+    std::env::var_os("PATH").unwrap_or_default()
 }
 
 /// The home folder of the user, where version managers keep their interpreters.

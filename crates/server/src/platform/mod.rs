@@ -1,7 +1,8 @@
 //! The parts of one process, wired together.
 
+mod invoker;
 mod journal;
-mod kinds;
+pub(crate) mod kinds;
 mod listeners;
 mod subjects;
 
@@ -24,6 +25,7 @@ use tokio::task::JoinHandle;
 
 use crate::clock::SystemClock;
 use crate::settings::Settings;
+use invoker::{InvokerWork, RunningInvoker};
 use journal::StoreJournal;
 
 /// Name of the database in the data directory.
@@ -45,6 +47,7 @@ pub(crate) struct Platform {
     pub(crate) store: EmbeddedStore,
     port: u16,
     bus: EmbeddedBus,
+    invoker: RunningInvoker,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -55,7 +58,7 @@ impl Platform {
     /// # Errors
     /// A data directory that cannot be used, a port that is taken, no way to isolate containers.
     pub(crate) async fn start(settings: Settings, role: Role) -> Result<Self> {
-        let manifest = kinds::discover(&settings).await?;
+        let kinds = kinds::discover(&settings)?;
         let store = open_store(&settings, role)?;
         subjects::ensure_stock(&store)
             .await
@@ -71,16 +74,16 @@ impl Platform {
             .local_addr()
             .context("could not tell the port")?
             .port();
-        let invoker = InvokerId {
+        let invoker_id = InvokerId {
             instance: 0,
             unique_name: Some("0".to_owned()),
             user_memory: settings.invoker.user_memory.to_string(),
         };
         let config = ControllerConfig {
             id: ControllerId("0".into()),
-            invoker: invoker.clone(),
+            invoker: invoker_id.clone(),
             limits: settings.limits.clone(),
-            manifest: manifest.manifest.clone(),
+            manifest: kinds.manifest.clone(),
             build: BuildInfo {
                 date: env!("CARGO_PKG_VERSION").to_owned(),
                 number: env!("CARGO_PKG_VERSION").to_owned(),
@@ -114,11 +117,14 @@ impl Platform {
             Origin::Client,
             stop.subscribe(),
         )));
+        let work = InvokerWork { id: invoker_id, port, kinds, store: store.clone(), bus: bus.clone() };
+        let invoker = RunningInvoker::start(&settings, work, &controller, role).await?;
         Ok(Self {
             controller,
             store,
             port,
             bus,
+            invoker,
             stop,
             tasks,
         })
@@ -164,12 +170,14 @@ impl Platform {
             controller,
             store,
             bus,
+            invoker,
             stop,
             tasks,
             ..
         } = self;
         // Without receivers everything has stopped already.
         let _all_gone = stop.send(true);
+        invoker.stop().await;
         bus.shut_down();
         for task in tasks {
             if let Err(error) = task.await {
