@@ -84,6 +84,20 @@ pub(crate) fn python() -> Arc<Runtime> {
     })
 }
 
+/// A runtime that is ready as soon as it runs and then waits for its end.
+pub(crate) fn ready_at_once() -> Arc<Runtime> {
+    let program = PathBuf::from("/bin/sh");
+    let mut readable = vec![program.clone()];
+    readable.extend(libraries(&program));
+    let script = "echo '{\"ready\":true}' >&3; read line <&3";
+    Arc::new(Runtime {
+        kind: "sh:test".into(),
+        command: vec!["/bin/sh".into(), "-c".into(), script.into()],
+        readable,
+        environment: vec![],
+    })
+}
+
 pub(crate) fn spec(runtime: &Arc<Runtime>) -> ContainerSpec {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     ContainerSpec {
