@@ -159,11 +159,9 @@ fn place(source: &OwnedFd, number: i32) -> rustix::io::Result<()> {
 )]
 fn reset_signals() {
     // SAFETY: the set is initialised before use; default actions and an empty mask are what a new
-    // program expects. Refusals (for SIGKILL, SIGSTOP) do not matter.
+    // program expects. Rust ignores SIGPIPE; others were reset when the helper started.
     unsafe {
-        for signal in 1..=libc::SIGRTMAX() {
-            libc::signal(signal, libc::SIG_DFL);
-        }
+        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());

@@ -153,16 +153,17 @@ pub(super) fn restrict_files() -> Result<(), Failure> {
                 errno: libc::ENOENT,
             })
     };
+    let handled = AccessFs::from_all(abi) & !AccessFs::IoctlDev;
     let device = AccessFs::ReadFile | AccessFs::WriteFile;
     Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
-        .handle_access(AccessFs::from_all(abi) & !AccessFs::IoctlDev)
+        .handle_access(handled)
         .and_then(|rules| rules.scope(Scope::from_all(abi)))
         .and_then(Ruleset::create)
         .map_err(failed)?
         .add_rule(beneath("/", AccessFs::from_read(abi))?)
         .map_err(failed)?
-        .add_rule(beneath("/tmp", AccessFs::from_all(abi))?)
+        .add_rule(beneath("/tmp", handled)?)
         .map_err(failed)?
         .add_rule(beneath("/dev", device.into())?)
         .map_err(failed)?

@@ -390,8 +390,12 @@ fn in_user_namespace() -> bool {
 
 #[expect(unsafe_code, reason = "neither std nor rustix has signalfd")]
 fn watch_signals() -> rustix::io::Result<OwnedFd> {
-    // SAFETY: the set is initialised before use; the process has one thread.
+    // SAFETY: the set is initialised before use; the process has one thread. What the server's
+    // parent ignores must not be ignored in containers; that some signals cannot be set does not matter.
     unsafe {
+        for signal in (1..=libc::SIGRTMAX()).filter(|&signal| signal != libc::SIGPIPE) {
+            libc::signal(signal, libc::SIG_DFL);
+        }
         let mut set: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut set);
         libc::sigaddset(&raw mut set, libc::SIGCHLD);
