@@ -67,8 +67,8 @@ test('characters that are split between writes are put together', async (t) => {
 });
 
 test('what comes outside of activations goes to the streams', async (t) => {
-  const launcher = await started(t, "console.log('loading'); function main() { setImmediate(() => console.log('too late')); return {}; }", { env: ENV });
-  launcher.send({ value: {}, activation_id: 'x' });
+  const launcher = await started(t, "console.log('loading'); function main(args) { if (args.late) setImmediate(() => console.log('too late')); return {}; }", { env: ENV });
+  launcher.send({ value: { late: true }, activation_id: 'x' });
   assert.strictEqual(await launcher.line(), '{"activation_id":"x","status":200,"body":{}}');
   launcher.send({ value: {}, activation_id: 'y' });
   assert.strictEqual(await launcher.line(), '{"activation_id":"y","status":200,"body":{}}');
