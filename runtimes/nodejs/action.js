@@ -136,13 +136,16 @@ function loadArchive(main, code) {
   const path = dot === -1 ? folder : `${folder}/${main.slice(0, dot)}`;
   const load = Module.createRequire(`${folder}/action.js`);
   try {
-    return entryPoint(memberOf(load(path), name), main);
+    return exported(load(path), name, main);
   } catch (error) {
     if (error?.code !== 'ERR_REQUIRE_ESM' && error?.code !== 'ERR_REQUIRE_ASYNC_MODULE') throw error;
-    return import(require('url').pathToFileURL(load.resolve(path)).href).then((exports) => {
-      return entryPoint(memberOf(exports, name) ?? memberOf(exports.default, name), main);
-    });
+    return import(require('url').pathToFileURL(load.resolve(path)).href).then((exports) => exported(exports, name, main));
   }
+}
+
+/** Returns the function called `name` among a module's exports; ES modules may have it in their default export. */
+function exported(exports, name, main) {
+  return entryPoint(memberOf(exports, name) ?? memberOf(exports?.default, name), main);
 }
 
 function isDotted(name) {

@@ -5,7 +5,7 @@
  * What an action sees and answers follows Apache OpenWhisk's Node.js runtime; README.md beside this file lists what differs.
  *
  * This file holds the states and the channel. The rest is loaded when it is due: `action.js` (environment, code to handler) right after the launcher
- * has said that it is ready, `archive.js`, `stdio.js`, `concurrent.js` and `rejection.js` by those actions that need them.
+ * has said that it is ready, and the others by those actions that need them.
  */
 
 const fs = require('fs');
@@ -42,6 +42,11 @@ function log(fd, text) {
     if (error.code !== 'EAGAIN') return; // nobody reads this stream any more
   }
   if (sent < text.length) require('./stdio.js').writeAll(fd, Buffer.from(text).subarray(sent));
+}
+
+/** Adds the launcher's own words to the log of the current activation. */
+function tell(text) {
+  if (!overlapping || !concurrent.write(2, Buffer.from(text))) log(2, text);
 }
 
 /** Ends an activation's output. Output is written synchronously, so nothing is left to flush. */
@@ -153,14 +158,14 @@ function finish(id, result) {
   if (status === 'running') status = 'ready';
   if (result === undefined) return complete(id, 200, '{}');
   if (typeof result !== 'object') {
-    log(2, `Result must be of type object but has type "${typeof result}": ${textOf(result)}\n`);
+    tell(`Result must be of type object but has type "${typeof result}": ${textOf(result)}\n`);
     return complete(id, 502, failure('The action did not return a dictionary.'));
   }
   let body;
   try {
     body = JSON.stringify(result);
   } catch (error) {
-    log(2, `The result cannot be written as JSON: ${textOf(error?.message)}\n`);
+    tell(`The result cannot be written as JSON: ${textOf(error?.message)}\n`);
   }
   if (body === undefined) return complete(id, 500, failure('Internal error.'));
   complete(id, 200, body);
@@ -172,7 +177,7 @@ function finishRejected(id, reason) {
 
 function finishThrown(id, error) {
   status = 'stopped';
-  log(2, `${textOf(error?.stack ? error.stack : error)}\n`);
+  tell(`${textOf(error?.stack ? error.stack : error)}\n`);
   complete(id, 502, failure(`An error has occurred: ${textOf(error)}`));
 }
 

@@ -66,8 +66,11 @@ def json_tools():
     def decode(text):
         try:
             return scan(text, 0)[0]
-        except StopIteration:
-            raise ValueError("no JSON value") from None
+        except (StopIteration, SystemError):
+            # The scanner needs the package to say what is wrong.
+            import json
+
+            return json.loads(text)
 
     def encode(value, item=", ", key=": "):
         # The containers being written, kept to find circular references, are new each time.
@@ -213,10 +216,17 @@ def add_site_packages():
             sys.path.append(folder)
     sys.meta_path.append(SitePackages)
     builtins.exit = builtins.quit = leave
+    builtins.help = show_help
 
 
 def leave(code=None):
     raise SystemExit(code)
+
+
+def show_help(*args, **kwargs):
+    import pydoc
+
+    return pydoc.help(*args, **kwargs)
 
 
 # --- from code to the entry point
