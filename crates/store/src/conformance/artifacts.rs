@@ -58,12 +58,18 @@ async fn listed(store: &dyn ArtifactStore, query: &ArtifactQuery) -> Vec<String>
 
 #[track_caller]
 fn assert_conflict<T: std::fmt::Debug>(result: &Result<T, StoreError>) {
-    assert!(matches!(result, Err(StoreError::Conflict { .. })), "{result:?}");
+    assert!(
+        matches!(result, Err(StoreError::Conflict { .. })),
+        "{result:?}"
+    );
 }
 
 #[track_caller]
 fn assert_missing<T: std::fmt::Debug>(result: &Result<T, StoreError>) {
-    assert!(matches!(result, Err(StoreError::Missing { .. })), "{result:?}");
+    assert!(
+        matches!(result, Err(StoreError::Missing { .. })),
+        "{result:?}"
+    );
 }
 
 /// All parts of a document come back, its body to the byte.
@@ -165,7 +171,10 @@ pub async fn attachments_come_and_go_with_their_document(store: &dyn ArtifactSto
     let mut document = with_code(action("guest", "hello", 1), b"code\0\xff");
     let id = document.id.clone();
     let first = store.put(document.clone()).await.unwrap();
-    assert_eq!(&store.attachment(&id, "codefile").await.unwrap()[..], b"code\0\xff");
+    assert_eq!(
+        &store.attachment(&id, "codefile").await.unwrap()[..],
+        b"code\0\xff"
+    );
     assert_missing(&store.attachment(&id, "other").await);
     document.replaces = Some(first);
     document.attachment = None;
@@ -187,9 +196,15 @@ pub async fn attachments_stay_when_asked(store: &dyn ArtifactStore) {
     document.attachment = None;
     document.keep_attachments = true;
     document.replaces = Some(store.put(document.clone()).await.unwrap());
-    assert_eq!(&store.attachment(&id, "codefile").await.unwrap()[..], b"old");
+    assert_eq!(
+        &store.attachment(&id, "codefile").await.unwrap()[..],
+        b"old"
+    );
     store.put(with_code(document, b"new")).await.unwrap();
-    assert_eq!(&store.attachment(&id, "codefile").await.unwrap()[..], b"new");
+    assert_eq!(
+        &store.attachment(&id, "codefile").await.unwrap()[..],
+        b"new"
+    );
 }
 
 /// Newest first by `updated`; `skip` and `limit` cut a page out and do not change the count.
@@ -198,7 +213,10 @@ pub async fn lists_are_newest_first_and_paged(store: &dyn ArtifactStore) {
         store.put(action("guest", name, updated)).await.unwrap();
     }
     let mut query = namespace("guest");
-    assert_eq!(listed(store, &query).await, ["guest/d", "guest/c", "guest/b", "guest/a"]);
+    assert_eq!(
+        listed(store, &query).await,
+        ["guest/d", "guest/c", "guest/b", "guest/a"]
+    );
     query.skip = 1;
     query.limit = 2;
     assert_eq!(listed(store, &query).await, ["guest/c", "guest/b"]);
@@ -250,6 +268,10 @@ pub async fn collections_are_kept_apart(store: &dyn ArtifactStore) {
         query.collection = collection;
         let found = store.list(&query).await.unwrap();
         assert_eq!(found.len(), 1);
-        assert!(found.iter().all(|document| document.collection == collection));
+        assert!(
+            found
+                .iter()
+                .all(|document| document.collection == collection)
+        );
     }
 }

@@ -41,7 +41,13 @@ pub async fn a_wrong_key_gives_nothing(store: &dyn SubjectStore) {
     store.put_subject(&alice).await.unwrap();
     let key = "k".repeat(64);
     let longer = format!("{key}k");
-    for (uuid, key) in [("u2", &*key), ("u1", "K"), ("u1", ""), ("", ""), ("u1", &*longer)] {
+    for (uuid, key) in [
+        ("u2", &*key),
+        ("u1", "K"),
+        ("u1", ""),
+        ("", ""),
+        ("u1", &*longer),
+    ] {
         let identity = store.identity_by_key(uuid, key).await.unwrap();
         assert_eq!(identity, None, "{uuid}:{key}");
     }
@@ -73,7 +79,10 @@ pub async fn a_uuid_belongs_to_one_subject(store: &dyn SubjectStore) {
     store.put_subject(&alice).await.unwrap();
     let bobby = subject("bobby", &[("bobby", "u2"), ("alice", "u1")]);
     let refused = store.put_subject(&bobby).await;
-    assert!(matches!(refused, Err(StoreError::Conflict { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(StoreError::Conflict { .. })),
+        "{refused:?}"
+    );
     assert_eq!(store.subject("bobby").await.unwrap(), None);
     let bobby = subject("bobby", &[("alice", "u2")]);
     store.put_subject(&bobby).await.unwrap();
@@ -109,7 +118,10 @@ pub async fn subjects_are_listed_by_namespace(store: &dyn SubjectStore) {
     for subject in [&alice, &bobby, &carol] {
         store.put_subject(subject).await.unwrap();
     }
-    assert_eq!(store.subjects(None).await.unwrap(), [alice.clone(), bobby.clone(), carol]);
+    assert_eq!(
+        store.subjects(None).await.unwrap(),
+        [alice.clone(), bobby.clone(), carol]
+    );
     assert_eq!(store.subjects(Some("team")).await.unwrap(), [alice, bobby]);
     assert_eq!(store.subjects(Some("none")).await.unwrap(), []);
 }

@@ -37,7 +37,8 @@ fn identifier(key: [u8; 16]) -> ActivationId {
 }
 
 /// The records between two times; `:name` is null for all names.
-const BETWEEN: &str = "FROM activations WHERE namespace = :namespace AND start BETWEEN :since AND :upto";
+const BETWEEN: &str =
+    "FROM activations WHERE namespace = :namespace AND start BETWEEN :since AND :upto";
 const NAMED: &str = " AND name = :name";
 const NEWEST_FIRST: &str = " ORDER BY start DESC, id DESC LIMIT :limit OFFSET :skip";
 
@@ -106,9 +107,10 @@ impl Search {
         // All of these may be in the table too; what is left is then still enough for the page.
         let enough = i64::try_from(end.saturating_add(pending.len())).unwrap_or(-1);
         let db = db.unchecked_transaction()?;
-        let mut places: Vec<(i64, [u8; 16])> = self.rows(&db, "start, id", Some((enough, 0)), |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?;
+        let mut places: Vec<(i64, [u8; 16])> =
+            self.rows(&db, "start, id", Some((enough, 0)), |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
         let under_way: HashSet<[u8; 16]> = pending.iter().map(|r| key(r.activation_id)).collect();
         places.retain(|(_, id)| !under_way.contains(id));
         places.extend(pending.iter().map(|r| (start(r), key(r.activation_id))));
@@ -183,7 +185,9 @@ impl ActivationStore for EmbeddedStore {
         // From here on it is the writer's.
         announced.record = None;
         drop(announced);
-        answer.await.map_err(|error| StoreError::Unavailable(Box::new(error)))??;
+        answer
+            .await
+            .map_err(|error| StoreError::Unavailable(Box::new(error)))??;
         Ok(())
     }
 
@@ -214,7 +218,10 @@ impl ActivationStore for EmbeddedStore {
                 search.merged_page(db, &pending)?
             };
             let namespace = &search.query.namespace;
-            Ok(places.into_iter().filter_map(|place| present(namespace, place)).collect())
+            Ok(places
+                .into_iter()
+                .filter_map(|place| present(namespace, place))
+                .collect())
         })
         .await
     }

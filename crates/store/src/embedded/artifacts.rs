@@ -70,7 +70,11 @@ fn condition(query: &ArtifactQuery) -> (String, Vec<Value>) {
         Scope::Namespace(namespace) => ("namespace", namespace.clone()),
         Scope::Path(path) => ("path", path.as_str().to_owned()),
     };
-    let public = if query.only_public { " AND public = 1" } else { "" };
+    let public = if query.only_public {
+        " AND public = 1"
+    } else {
+        ""
+    };
     let text = format!(" WHERE collection = ?1 AND {column} = ?2{public}");
     let values = vec![
         Value::Integer(collection_code(query.collection)),
@@ -109,7 +113,12 @@ impl ArtifactStore for EmbeddedStore {
 
     async fn put(&self, document: NewDocument) -> Result<Revision, StoreError> {
         let id = document.id.clone();
-        match self.inner.queue.call(Operation::PutDocument(document)).await? {
+        match self
+            .inner
+            .queue
+            .call(Operation::PutDocument(document))
+            .await?
+        {
             Done::Revision(revision) => Ok(revision),
             // Unreachable by construction; the document is written.
             Done::Written | Done::Deleted(_) => Err(StoreError::Missing { id }),

@@ -218,8 +218,7 @@ fn prepare(connection: &Connection, path: &Path, location: &Location) -> Result<
 
 fn settings(connection: &Connection, location: &Location) -> rusqlite::Result<()> {
     if matches!(location, Location::File(_)) {
-        let mode: String =
-            connection.query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0))?;
+        let mode: String = connection.query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0))?;
         debug_assert_eq!(mode, "wal");
     }
     // The write-ahead log is cut back after a burst made it large.

@@ -103,9 +103,8 @@ impl Queue {
             .unwrap_or_else(PoisonError::into_inner);
         if !window.is_zero() && !state.requests.is_empty() {
             let half_full = PERMITS as usize / 2;
-            let group = |state: &mut State| {
-                !state.urgent && !state.closed && state.permits < half_full
-            };
+            let group =
+                |state: &mut State| !state.urgent && !state.closed && state.permits < half_full;
             (state, _) = self
                 .arrived
                 .wait_timeout_while(state, window, group)

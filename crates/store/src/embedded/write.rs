@@ -92,8 +92,10 @@ fn record(db: &Connection, totals: &mut Totals, row: &RecordRow) -> Outcome {
             .prepare_cached("SELECT octet_length(body) FROM activations WHERE id = ?1")?
             .query_row([key], |row| row.get(0))?;
         totals.bytes += length(&row.body) - earlier;
-        db.prepare_cached("UPDATE activations SET namespace = ?2, start = ?3, name = ?4, body = ?5 WHERE id = ?1")?
-            .execute(columns)?;
+        db.prepare_cached(
+            "UPDATE activations SET namespace = ?2, start = ?3, name = ?4, body = ?5 WHERE id = ?1",
+        )?
+        .execute(columns)?;
     }
     remove(db, record.activation_id)?;
     Ok(Ok(Done::Written))

@@ -60,7 +60,10 @@ impl Writer {
 
     fn run(mut self) {
         loop {
-            match self.queue.take(Duration::from_secs(60), self.config.group_window) {
+            match self
+                .queue
+                .take(Duration::from_secs(60), self.config.group_window)
+            {
                 Taken::Requests(requests) => {
                     let mut requests = requests.into_iter().peekable();
                     while requests.peek().is_some() {
@@ -125,10 +128,12 @@ impl Writer {
 
     /// Takes records out of those under way: they are committed, or never will be.
     fn forget(&self, requests: &[Request]) {
-        let records = requests.iter().filter_map(|request| match &request.operation {
-            Operation::Record(row) => Some(&row.record),
-            _ => None,
-        });
+        let records = requests
+            .iter()
+            .filter_map(|request| match &request.operation {
+                Operation::Record(row) => Some(&row.record),
+                _ => None,
+            });
         self.pending.remove(records);
     }
 }
