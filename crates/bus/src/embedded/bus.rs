@@ -47,10 +47,7 @@ impl EmbeddedBus {
     ///
     /// # Errors
     /// [`BusError::Unavailable`] if the journal cannot be read.
-    pub async fn open(
-        config: EmbeddedConfig,
-        journal: Arc<dyn Journal>,
-    ) -> Result<Self, BusError> {
+    pub async fn open(config: EmbeddedConfig, journal: Arc<dyn Journal>) -> Result<Self, BusError> {
         let entries = journal.unfinished().await.map_err(BusError::Unavailable)?;
         let unfinished = entries
             .into_iter()
