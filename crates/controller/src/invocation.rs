@@ -12,7 +12,8 @@ use oxwhisk_entity::{
 use oxwhisk_store::Revision;
 
 use crate::controller::Controller;
-use crate::entities::Stored;
+use crate::api::created_annotations;
+use crate::entities::{Stored, WhiskEntity};
 use crate::http::ApiError;
 use crate::messages;
 
@@ -80,6 +81,28 @@ impl Controller {
     pub async fn invoke(&self, invocation: Invocation) -> Result<Outcome, InvocationError> {
         let resolved = self.resolve(&invocation.action).await?;
         Ok(self.invoke_resolved(resolved, invocation).await?)
+    }
+
+    /// Creates an action from the `exec` of a request, with default limits: for callers inside the process.
+    ///
+    /// # Errors
+    /// [`InvocationError`] if the `exec` is not valid, or the name is taken.
+    pub async fn create_action(&self, name: &FullyQualifiedName, exec: &Json) -> Result<(), InvocationError> {
+        let exec = Exec::from_request(exec, &self.config.manifest)
+            .map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, error.to_string()))?;
+        let action = WhiskAction {
+            namespace: name.path.clone(),
+            name: name.name.clone(),
+            annotations: created_annotations(&Parameters::default(), exec.kind()),
+            exec,
+            parameters: Parameters::default(),
+            limits: ActionLimits::default(),
+            version: SemVer::FIRST,
+            publish: false,
+            updated: self.clock.epoch_ms(),
+        };
+        self.entities.put(WhiskEntity::Action(action), None).await.map_err(ApiError::from)?;
+        Ok(())
     }
 
     /// Finds an action, through a binding if its package is one.

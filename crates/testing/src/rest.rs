@@ -223,3 +223,67 @@ impl RestAnswer {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Answers one request, whose bytes are returned once `length` of them have come.
+    async fn answering(listener: &TcpListener, length: usize, answer: &str) -> String {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut seen = vec![0; length];
+        stream.read_exact(&mut seen).await.unwrap();
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        String::from_utf8(seen).unwrap()
+    }
+
+    #[tokio::test]
+    async fn requests_carry_key_and_body_and_answers_are_json() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let authority = listener.local_addr().unwrap().to_string();
+        let client = RestClient::new(&format!("http://{authority}/"), "u:s");
+        let body = json!({"a": 1});
+        let expected = format!(
+            "PUT /x?y=1 HTTP/1.1\r\nHost: {authority}\r\nAuthorization: Basic dTpz\r\n\
+             content-type: application/json\r\nContent-Length: 7\r\n\r\n{{\"a\":1}}"
+        );
+        let answer = "HTTP/1.1 201 Created\r\nX-A: b\r\nContent-Length: 2\r\n\r\n[]";
+        let (seen, answer) = tokio::join!(
+            answering(&listener, expected.len(), answer),
+            client.put("/x?y=1", &body)
+        );
+        let answer = answer.unwrap();
+        assert_eq!(seen, expected);
+        assert_eq!((answer.status(), answer.header("X-A")), (201, Some("b")));
+        assert_eq!(answer.json().unwrap(), json!([]));
+    }
+
+    #[tokio::test]
+    async fn client_without_key_sends_none() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let authority = listener.local_addr().unwrap().to_string();
+        let client = RestClient::new(&authority, "u:s").without_key();
+        let expected = format!("GET / HTTP/1.1\r\nHost: {authority}\r\n\r\n");
+        let answer = "HTTP/1.1 401 No\r\nContent-Length: 4\r\n\r\nnope";
+        let (seen, answer) = tokio::join!(
+            answering(&listener, expected.len(), answer),
+            client.get("/")
+        );
+        assert_eq!(seen, expected);
+        assert!(matches!(
+            answer.unwrap().json(),
+            Err(RestError::NotJson { status: 401, .. })
+        ));
+    }
+
+    #[tokio::test]
+    async fn server_that_is_not_there_is_an_error_that_names_the_request() {
+        let client = RestClient::new("http://127.0.0.1:1", "u:s");
+        let fault = client.delete("/x").await.unwrap_err();
+        assert_eq!(fault.to_string(), "DELETE /x: no answer");
+    }
+}

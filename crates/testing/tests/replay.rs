@@ -1,5 +1,14 @@
 //! The runner against a server that gives the recorded answers.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test may panic, and these helpers stand outside of test functions"
+)]
+
 mod replay {
     pub(crate) mod concrete;
     pub(crate) mod recorded;

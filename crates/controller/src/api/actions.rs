@@ -276,7 +276,7 @@ impl Controller {
 }
 
 /// A new action is not told the caller's key unless its request says something about it (entities §3.3).
-fn created_annotations(given: &Parameters, kind: &str) -> Parameters {
+pub(crate) fn created_annotations(given: &Parameters, kind: &str) -> Parameters {
     let given = match given.get("provide-api-key") {
         Some(_) => given.clone(),
         None => given.with("provide-api-key", Json::from(false)),

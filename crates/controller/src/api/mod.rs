@@ -9,6 +9,8 @@ mod namespaces;
 mod packages;
 mod triggers;
 
+pub(crate) use actions::created_annotations;
+
 use std::sync::Arc;
 
 use oxwhisk_entity::{EntityName, Identity, Privilege};

@@ -14,6 +14,7 @@ mod expand;
 mod host;
 mod layout;
 mod normalise;
+mod pair;
 mod placeholder;
 mod report;
 mod run;

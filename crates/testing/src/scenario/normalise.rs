@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use regex::Regex;
 
+use super::pair::{Pair, sort_text};
 use super::placeholder::Placeholder;
 use super::text::{TextRules, pattern, without_epochs};
 use super::{Answer, Hints, Host, ScenarioError, Variables};
@@ -23,8 +24,6 @@ const DULL_HEADERS: [&str; 6] = [
 const EPOCH_MEMBERS: [&str; 3] = ["updated", "start", "end"];
 /// A whole number above this is a moment in milliseconds (in 2001).
 const FIRST_EPOCH: i128 = 1_000_000_000_000;
-/// Annotations that hold a duration.
-const DURATION_ANNOTATIONS: [&str; 2] = ["waitTime", "initTime"];
 /// Members and headers where 32 hexadecimal digits are an activation id.
 const ID_MEMBERS: [&str; 3] = ["activationId", "cause", "logs"];
 const ID_HEADER: &str = "x-openwhisk-activation-id";
@@ -267,38 +266,6 @@ impl<'a> Normaliser<'a> {
         }
         body
     }
-}
-
-/// An object with members `key` and `value`.
-#[derive(Debug)]
-struct Pair<'a> {
-    members: &'a Object,
-    key: &'a Json,
-    value: &'a Json,
-}
-
-impl<'a> Pair<'a> {
-    fn of(element: &'a Json) -> Option<Self> {
-        let members = element.as_object()?;
-        Some(Self {
-            members,
-            key: members.get("key")?,
-            value: members.get("value")?,
-        })
-    }
-
-    fn is_duration(&self) -> bool {
-        let named = self
-            .key
-            .as_str()
-            .is_some_and(|key| DURATION_ANNOTATIONS.contains(&key));
-        named && (self.value.is_integer() || matches!(self.value, Json::Bool(_)))
-    }
-}
-
-fn sort_text(key: &Json) -> String {
-    key.as_str()
-        .map_or_else(|| key.to_sort_key(), str::to_owned)
 }
 
 #[cfg(test)]

@@ -56,6 +56,12 @@ fn pause(throttled: &Response) -> Duration {
 }
 
 fn wire_request(host: &Host, request: &Request) -> Result<wire::Request, ScenarioError> {
+    let target = target(request);
+    if target.contains(|character: char| character.is_ascii_control() || character == ' ') {
+        return Err(ScenarioError::Malformed(format!(
+            "target `{target}` breaks the request line"
+        )));
+    }
     let (body, kind) = body(request)?;
     let own: Vec<(String, &HeaderValues)> = request
         .headers
@@ -96,7 +102,7 @@ fn wire_request(host: &Host, request: &Request) -> Result<wire::Request, Scenari
     }
     Ok(wire::Request {
         method: request.method.clone(),
-        target: target(request),
+        target,
         headers,
         body: body.unwrap_or_default(),
     })
@@ -233,6 +239,45 @@ mod tests {
                 .iter()
                 .chain(&heads(&bytes))
                 .all(|head| !head.starts_with("content-type"))
+        );
+    }
+
+    #[test]
+    fn target_that_would_break_the_request_line_is_refused() {
+        let host = Host::new("localhost:1", "u:s", "v:t").unwrap();
+        for path in ["/a b", "/a\nb"] {
+            let request = Request {
+                method: "GET".into(),
+                path: path.into(),
+                ..Request::default()
+            };
+            assert!(
+                matches!(
+                    wire_request(&host, &request),
+                    Err(ScenarioError::Malformed(_))
+                ),
+                "{path:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn rate_is_waited_out_until_the_next_minute_and_concurrency_briefly() {
+        let throttled = |text: &str| Response {
+            status: 429,
+            headers: Vec::new(),
+            content: text.into(),
+        };
+        let brief = pause(&throttled(
+            "Too many concurrent requests in flight (count: 31, allowed: 30).",
+        ));
+        assert_eq!(brief, Duration::from_millis(1500));
+        let long = pause(&throttled(
+            "Too many requests in the last minute (count: 61, allowed: 60).",
+        ));
+        assert!(
+            long > Duration::from_secs(1) && long <= Duration::from_millis(60_200),
+            "{long:?}"
         );
     }
 

@@ -158,7 +158,7 @@ impl Concrete {
             _ => match text
                 .strip_prefix("/^")
                 .or_else(|| text.strip_prefix("/path"))
-                .and(text.strip_suffix('/'))
+                .and_then(|_| text.strip_suffix('/'))
             {
                 Some(pattern) => {
                     return Json::String(
@@ -200,7 +200,7 @@ fn with_runs(text: &str) -> String {
                 let digits: String = inside.clone().take_while(char::is_ascii_digit).collect();
                 let length = 3 + character.len_utf8() + digits.len();
                 let times = digits.parse::<usize>().ok()?;
-                (tail.get(length - 1..length) == Some(">")).then(|| (character, times, length))
+                (tail.get(length - 1..length) == Some(">")).then_some((character, times, length))
             });
         match run {
             Some((character, times, length)) => {
