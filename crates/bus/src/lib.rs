@@ -5,6 +5,8 @@
 //! neither retries nor interprets what it carries.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "test-util")]
+pub mod conformance;
 pub mod embedded;
 mod instance;
 mod message;

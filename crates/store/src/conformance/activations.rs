@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use oxwhisk_entity::{
-    ActivationId, ActivationResponse, EntityName, EntityPath, Json, Parameter, Parameters,
+    ActivationId, ActivationResponse, EntityName, EntityPath, Json, Parameter, Parameters, SemVer,
     WhiskActivation,
 };
 
@@ -29,7 +29,7 @@ pub fn record(name: &str, start: u64, random: u128) -> WhiskActivation {
             Some(21),
         ),
         logs: vec!["2026-11-24T20:39:00.000000000Z stdout: hi".to_owned()],
-        version: "0.0.1".parse().unwrap(),
+        version: SemVer::FIRST,
         publish: false,
         annotations: path_annotation(&format!("guest/{name}")),
         duration: Some(7),
@@ -86,7 +86,7 @@ pub async fn a_record_belongs_to_its_namespace(store: &dyn ActivationStore) {
     assert!(store.get("gues", id).await.unwrap().is_none());
     let mut query = newest(0);
     query.namespace = "gues".to_owned();
-    assert_eq!(starts(store, &query).await, []);
+    assert!(starts(store, &query).await.is_empty());
     assert_eq!(store.count(&query).await.unwrap(), 0);
 }
 
@@ -120,7 +120,7 @@ pub async fn lists_are_newest_first_and_paged(store: &dyn ActivationStore) {
     assert_eq!(starts(store, &query).await, [30, 20]);
     assert_eq!(store.count(&query).await.unwrap(), 4);
     query.skip = 4;
-    assert_eq!(starts(store, &query).await, []);
+    assert!(starts(store, &query).await.is_empty());
 }
 
 /// Pages are the same while some of the records are still being stored.
@@ -187,7 +187,7 @@ pub async fn names_match_with_their_package(store: &dyn ActivationStore) {
 
 /// A list misses nothing that was stored before it and shows nothing twice, however much is stored meanwhile.
 pub async fn lists_never_miss_what_was_stored(store: &dyn ActivationStore) {
-    const WRITERS: u64 = 4;
+    const ALL: usize = 4 * 50;
     let known = std::sync::Mutex::new(HashSet::new());
     let write = async |writer: u64| {
         for round in 0..50 {
@@ -198,7 +198,7 @@ pub async fn lists_never_miss_what_was_stored(store: &dyn ActivationStore) {
         }
     };
     let read = async {
-        while known.lock().unwrap().len() < 50 * WRITERS as usize {
+        while known.lock().unwrap().len() < ALL {
             let before = known.lock().unwrap().clone();
             let count = store.count(&newest(0)).await.unwrap();
             assert!(count >= before.len() as u64);
@@ -211,5 +211,5 @@ pub async fn lists_never_miss_what_was_stored(store: &dyn ActivationStore) {
         }
     };
     tokio::join!(write(0), write(1), write(2), write(3), read);
-    assert_eq!(store.count(&newest(0)).await.unwrap(), 50 * WRITERS);
+    assert_eq!(store.count(&newest(0)).await.unwrap(), ALL as u64);
 }
