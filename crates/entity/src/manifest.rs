@@ -268,7 +268,10 @@ impl ExecManifest {
     #[must_use]
     pub fn without_stem_cells(&self) -> Self {
         let mut families = self.families.clone();
-        families.values_mut().flatten().for_each(|runtime| runtime.stem_cells.clear());
+        families
+            .values_mut()
+            .flatten()
+            .for_each(|runtime| runtime.stem_cells.clear());
         Self { families }
     }
 

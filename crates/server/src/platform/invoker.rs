@@ -53,7 +53,9 @@ impl RunningInvoker {
             NetworkMode::Host => sandbox::NetworkMode::Host,
         };
         let factory = SandboxFactory::start(SandboxConfig::new(network)).await;
-        let factory = Arc::new(factory.context("containers cannot be isolated here; `oxwhisk doctor` tells why")?);
+        let factory = Arc::new(
+            factory.context("containers cannot be isolated here; `oxwhisk doctor` tells why")?,
+        );
         let config = config(settings, work.id, work.port);
         let manifest = match role {
             Role::Standalone => work.kinds.manifest,
@@ -79,7 +81,11 @@ impl RunningInvoker {
                 tracing::error!(%error, "the invoker gets no activations");
             }
         });
-        Ok(Self { factory, stop, task })
+        Ok(Self {
+            factory,
+            stop,
+            task,
+        })
     }
 
     /// Lets running activations end, then removes all containers.
@@ -99,9 +105,15 @@ fn config(settings: &Settings, id: InvokerId, port: u16) -> InvokerConfig {
         user_memory: settings.invoker.user_memory,
         pause_grace: settings.invoker.pause_grace,
         idle_container_timeout: settings.invoker.idle_container_timeout,
-        environment: BTreeMap::from([("__OW_API_HOST".to_owned(), format!("http://127.0.0.1:{port}"))]),
+        environment: BTreeMap::from([(
+            "__OW_API_HOST".to_owned(),
+            format!("http://127.0.0.1:{port}"),
+        )]),
         limits: settings.limits.action,
-        response: ResponseLimit { max: payload, truncation: payload },
+        response: ResponseLimit {
+            max: payload,
+            truncation: payload,
+        },
         ..InvokerConfig::new(id)
     }
 }

@@ -38,7 +38,9 @@ pub(crate) fn discover(settings: &Settings) -> Result<Kinds> {
     let mut found = discovery::find(&places);
     found.sort_by_key(|interpreter| (interpreter.family, interpreter.version));
     let text = match &settings.manifest {
-        Some(path) => std::fs::read(path).with_context(|| format!("could not read `{}`", path.display()))?,
+        Some(path) => {
+            std::fs::read(path).with_context(|| format!("could not read `{}`", path.display()))?
+        }
         None => manifest_of(&found).to_string().into_bytes(),
     };
     let manifest = ExecManifest::parse(&text).context("could not use the runtimes manifest")?;
@@ -57,12 +59,19 @@ fn launchers(settings: &Settings) -> Result<PathBuf> {
         Some(dir) => vec![dir.clone()],
         None => installed.into_iter().chain([source_tree]).collect(),
     };
-    let found = places.iter().find_map(|dir| dir.canonicalize().ok().filter(|dir| dir.join("nodejs").is_dir()));
+    let found = places.iter().find_map(|dir| {
+        dir.canonicalize()
+            .ok()
+            .filter(|dir| dir.join("nodejs").is_dir())
+    });
     match found {
         Some(dir) => Ok(dir),
         None => {
             let tried: Vec<_> = places.iter().map(|dir| dir.display().to_string()).collect();
-            bail!("the runtimes' launchers are in none of {}; set `runtimes.dir`", tried.join(", "))
+            bail!(
+                "the runtimes' launchers are in none of {}; set `runtimes.dir`",
+                tried.join(", ")
+            )
         }
     }
 }
@@ -73,9 +82,16 @@ fn manifest_of(found: &[Interpreter]) -> Value {
     for interpreter in found {
         let kind = &interpreter.runtime.kind;
         let (family, version) = kind.split_once(':').unwrap_or((kind, ""));
-        let last = found.iter().filter(|other| other.family == interpreter.family).next_back();
+        let last = found
+            .iter()
+            .filter(|other| other.family == interpreter.family)
+            .next_back();
         let default = last.is_some_and(|last| last.runtime.kind == *kind);
-        let stem_cells = if default { vec![json!({"initialCount": STEM_CELLS, "memory": format!("{STEM_CELL_MB} MB")})] } else { Vec::new() };
+        let stem_cells = if default {
+            vec![json!({"initialCount": STEM_CELLS, "memory": format!("{STEM_CELL_MB} MB")})]
+        } else {
+            Vec::new()
+        };
         families.entry(family).or_default().push(json!({
             "kind": kind,
             "default": default,
@@ -109,7 +125,10 @@ fn runtimes(found: &[Interpreter], manifest: &ExecManifest, launchers: &Path) ->
         exact || (kind == "python:3" && interpreter.family == Family::Python)
     };
     let of_kind = |kind: &str| {
-        let interpreter = found.iter().rev().find(|interpreter| serves(interpreter, kind))?;
+        let interpreter = found
+            .iter()
+            .rev()
+            .find(|interpreter| serves(interpreter, kind))?;
         Some(Arc::new(started(interpreter, kind, launchers)))
     };
     manifest.kinds().filter_map(of_kind).collect()
@@ -120,12 +139,16 @@ fn started(interpreter: &Interpreter, kind: &str, launchers: &Path) -> Runtime {
     let mut runtime = interpreter.runtime.clone();
     kind.clone_into(&mut runtime.kind);
     let (folder, flags, script): (&str, &[&str], &str) = match interpreter.family {
-        Family::Node => ("nodejs", &["--expose-gc"], "launcher.js"),
+        Family::Node => ("nodejs", &[], "launcher.js"),
         Family::Python => ("python", &[], "launcher.py"),
     };
     let folder = launchers.join(folder);
-    runtime.command.extend(flags.iter().map(|flag| (*flag).to_owned()));
-    runtime.command.push(folder.join(script).to_string_lossy().into_owned());
+    runtime
+        .command
+        .extend(flags.iter().map(|flag| (*flag).to_owned()));
+    runtime
+        .command
+        .push(folder.join(script).to_string_lossy().into_owned());
     runtime.readable.push(folder);
     runtime
 }

@@ -22,7 +22,11 @@ pub(super) struct ContainerApi {
 impl ContainerApi {
     /// Must be called within a runtime.
     pub(super) fn new(controller: Arc<Controller>) -> Self {
-        Self { controller, runtime: Handle::current(), open: Mutex::default() }
+        Self {
+            controller,
+            runtime: Handle::current(),
+            open: Mutex::default(),
+        }
     }
 
     fn open(&self) -> std::sync::MutexGuard<'_, HashMap<ContainerId, watch::Sender<bool>>> {
@@ -37,7 +41,8 @@ impl ApiListeners for ContainerApi {
             Ok(listener) => {
                 let (stop, stopped) = watch::channel(false);
                 let controller = Arc::clone(&self.controller);
-                self.runtime.spawn(controller.serve(listener, Origin::Container, stopped));
+                self.runtime
+                    .spawn(controller.serve(listener, Origin::Container, stopped));
                 self.open().insert(container.clone(), stop);
             }
             Err(error) => tracing::error!(%container, %error, "a container cannot reach the API"),

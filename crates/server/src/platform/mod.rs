@@ -117,7 +117,13 @@ impl Platform {
             Origin::Client,
             stop.subscribe(),
         )));
-        let work = InvokerWork { id: invoker_id, port, kinds, store: store.clone(), bus: bus.clone() };
+        let work = InvokerWork {
+            id: invoker_id,
+            port,
+            kinds,
+            store: store.clone(),
+            bus: bus.clone(),
+        };
         let invoker = RunningInvoker::start(&settings, work, &controller, role).await?;
         Ok(Self {
             controller,
