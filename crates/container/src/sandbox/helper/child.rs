@@ -87,6 +87,9 @@ fn enter_root(plan: &Plan<'_>) -> Result<(), Failure> {
     let options = CString::new(options).map_err(std::io::Error::from).in_step("mount `/tmp`")?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
     rustix::mount::mount("tmpfs", "tmp", "tmpfs", flags, &*options).in_step("mount `/tmp`")?;
+    for path in &plan.template.in_tmp {
+        path.mount().in_step("mount the root")?;
+    }
     if plan.mount_proc {
         mount_proc("proc", MountFlags::RDONLY).in_step("mount `/proc`")?;
         for file in &plan.template.hidden_files {
