@@ -1,6 +1,6 @@
 //! What a sandbox costs: `cargo bench -p oxwhisk-container`. Prints medians and 99th percentiles.
 
-#[path = "../tests/support/mod.rs"]
+#[path = "../tests/sandbox/support.rs"]
 mod support;
 
 use std::sync::Arc;

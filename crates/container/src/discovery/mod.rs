@@ -88,6 +88,15 @@ pub fn find(places: &Places) -> Vec<Interpreter> {
     found
 }
 
+/// Returns the files that a shell needs in a container.
+#[must_use]
+pub fn shell() -> Vec<PathBuf> {
+    let shell = PathBuf::from("/bin/sh");
+    let mut files: Vec<PathBuf> = Libraries::of_this_machine().needed_by(std::slice::from_ref(&shell)).into_iter().collect();
+    files.push(shell);
+    files
+}
+
 fn kind(family: Family, (major, minor): (u32, u32)) -> String {
     match family {
         Family::Node => format!("nodejs:{major}"),

@@ -131,6 +131,9 @@ impl LogBuffer {
 
     fn finish(&mut self, stream: Stream, now: SystemTime) {
         let partial = std::mem::take(self.partial(stream));
+        if partial.cut && partial.end {
+            self.store(stream, b"", Kind::Gap, now);
+        }
         if partial.end || memchr::memmem::find(&partial.text, SENTINEL).is_some() {
             self.store(stream, b"", Kind::End, now);
         } else if partial.cut {

@@ -3,16 +3,18 @@
 use std::collections::HashMap;
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal, WaitOptions};
 
 use super::child::{Plan, become_container};
-use super::network::NetworkPool;
+use super::network::{Network, NetworkPool};
 use super::root::{Template, enter_own_root};
 use super::seccomp::Filters;
 use super::spawn::{self, Side};
+use super::watchdog::{self, PidNamespace, Usage};
 use super::{Failure, InStep, confine, landlock_version};
 use crate::sandbox::cgroup::{ContainerGroup, Controller, GroupLimits, Groups};
 use crate::sandbox::wire::{self, Abilities, CreateOrder, Order, Report, Start};
@@ -41,7 +43,19 @@ struct Child {
     serial: u64,
     pidfd: OwnedFd,
     group: ContainerGroup,
+    /// Bytes of memory that it may use.
+    memory: u64,
+    /// Known if memory has to be watched.
+    namespace: Option<PidNamespace>,
+    /// It was killed for its memory by the watchdog.
+    exhausted: bool,
 }
+
+/// How often memory is looked at where no control group bounds it. A process may fill some hundred
+/// megabytes meanwhile; its own limit of data bounds that.
+const WATCH_INTERVAL: Duration = Duration::from_millis(25);
+/// How soon a control group that was still busy is tried again.
+const RETRY_INTERVAL: Duration = Duration::from_millis(2);
 
 struct Helper {
     socket: OwnedFd,
@@ -49,6 +63,8 @@ struct Helper {
     buffer: Vec<u8>,
     groups: Groups,
     memory_group: bool,
+    /// When memory was last looked at.
+    watched: Instant,
     networks: Option<NetworkPool>,
     host_network: bool,
     proc: OwnedFd,
@@ -65,30 +81,15 @@ impl Helper {
         let socket = inherited_socket();
         let signals = watch_signals().in_step("watch signals")?;
         // Lost if the server died before this line; then its socket has closed as well.
-        rustix::process::set_parent_process_death_signal(Some(Signal::TERM))
-            .in_step("follow the server")?;
+        rustix::process::set_parent_process_death_signal(Some(Signal::TERM)).in_step("follow the server")?;
         let mut buffer = Vec::new();
-        let received =
-            wire::receive::<Order>(&socket, &mut buffer).in_step("read the first order")?;
-        let Some((
-            Order::Start(Start {
-                cgroups,
-                api_port,
-                network_pool,
-            }),
-            _,
-        )) = received
-        else {
-            return Err(Failure {
-                step: "read the first order",
-                errno: libc::EPROTO,
-            });
+        let received = wire::receive::<Order>(&socket, &mut buffer).in_step("read the first order")?;
+        let Some((Order::Start(Start { cgroups, api_port, network_pool }), _)) = received else {
+            return Err(Failure { step: "read the first order", errno: libc::EPROTO });
         };
         let groups = Groups::open(&cgroups).in_step("open the control groups")?;
         let proc_mounted = enter_own_root()?;
-        let networks = api_port
-            .map(|port| NetworkPool::start(port, network_pool))
-            .transpose()?;
+        let networks = api_port.map(|port| NetworkPool::start(port, network_pool)).transpose()?;
         let abilities = Abilities {
             privileged: !in_user_namespace(),
             proc: proc_mounted,
@@ -102,6 +103,7 @@ impl Helper {
             buffer,
             groups,
             memory_group,
+            watched: Instant::now(),
             host_network: networks.is_none(),
             networks,
             proc: confine::open_proc()?,
@@ -126,6 +128,9 @@ impl Helper {
                 let _ = networks.collect();
             }
             self.retry_leftovers();
+            if !self.memory_group {
+                self.watch_memory();
+            }
             if order {
                 match wire::receive::<Order>(&self.socket, &mut self.buffer) {
                     Ok(Some((order, fds))) => self.obey(order, fds)?,
@@ -136,17 +141,16 @@ impl Helper {
     }
 
     fn poll(&self) -> Result<(bool, bool, bool), Failure> {
-        let mut fds = vec![
-            PollFd::new(&self.socket, PollFlags::IN),
-            PollFd::new(&self.signals, PollFlags::IN),
-        ];
+        let mut fds = vec![PollFd::new(&self.socket, PollFlags::IN), PollFd::new(&self.signals, PollFlags::IN)];
         if let Some(networks) = &self.networks {
             fds.push(PollFd::new(networks.maker(), PollFlags::IN));
         }
-        let wait = (!self.leftovers.is_empty()).then_some(Timespec {
-            tv_sec: 0,
-            tv_nsec: 2_000_000,
-        });
+        let interval = if !self.leftovers.is_empty() {
+            Some(RETRY_INTERVAL)
+        } else {
+            (!self.memory_group && !self.children.is_empty()).then_some(WATCH_INTERVAL)
+        };
+        let wait = interval.and_then(|interval| Timespec::try_from(interval).ok());
         match rustix::event::poll(&mut fds, wait.as_ref()) {
             Err(rustix::io::Errno::INTR) | Ok(_) => {}
             Err(errno) => return Err(errno).in_step("wait for orders"),
@@ -158,10 +162,7 @@ impl Helper {
 
     fn obey(&mut self, order: Order, fds: Vec<OwnedFd>) -> Result<(), Failure> {
         match order {
-            Order::Start(_) => Err(Failure {
-                step: "read an order",
-                errno: libc::EPROTO,
-            }),
+            Order::Start(_) => Err(Failure { step: "read an order", errno: libc::EPROTO }),
             Order::Runtime(order) => {
                 let template = Template::build(&order, self.host_network);
                 self.templates.insert(order.number, template);
@@ -171,54 +172,33 @@ impl Helper {
                 let serial = order.serial;
                 match self.create(&order, fds) {
                     Ok(()) => Ok(()),
-                    Err(Failure { step, errno }) => self.report(
-                        &Report::Refused {
-                            serial,
-                            step: step.to_owned(),
-                            errno,
-                        },
-                        &[],
-                    ),
+                    Err(Failure { step, errno }) => {
+                        self.report(&Report::Refused { serial, step: step.to_owned(), errno }, &[])
+                    }
                 }
             }
-            Order::Stop { serial, .. } => self.report(
-                &Report::Stopped {
-                    serial,
-                    errno: Some(libc::ENOSYS),
-                },
-                &[],
-            ),
+            Order::Stop { serial, stopped } => {
+                let errno = self.stop(serial, stopped).err().map(rustix::io::Errno::raw_os_error);
+                self.report(&Report::Stopped { serial, errno }, &[])
+            }
         }
     }
 
     fn create(&mut self, order: &CreateOrder, fds: Vec<OwnedFd>) -> Result<(), Failure> {
-        let protocol = Failure {
-            step: "read an order",
-            errno: libc::EPROTO,
-        };
-        let [socket, stdout, stderr] =
-            <[OwnedFd; 3]>::try_from(fds).map_err(|_| protocol.clone())?;
+        let serial = order.serial;
+        let protocol = Failure { step: "read an order", errno: libc::EPROTO };
+        let [socket, stdout, stderr] = <[OwnedFd; 3]>::try_from(fds).map_err(|_| protocol.clone())?;
         let template = match self.templates.get(&order.runtime) {
             Some(Ok(template)) => template,
             Some(Err(failure)) => return Err(failure.clone()),
             None => return Err(protocol),
         };
-        let environment = order
-            .environment
-            .iter()
-            .map(|(name, value)| CString::new(format!("{name}={value}")));
-        let environment: Vec<_> = environment
-            .collect::<Result<_, _>>()
-            .map_err(|_| protocol)?;
+        let environment = order.environment.iter().map(|(name, value)| CString::new(format!("{name}={value}")));
+        let environment: Vec<_> = environment.collect::<Result<_, _>>().map_err(|_| protocol)?;
         let network = self.networks.as_mut().map(NetworkPool::take).transpose()?;
-        let limits = GroupLimits {
-            memory: order.limits.memory,
-            pids: order.limits.pids,
-        };
-        let mut group = self
-            .groups
-            .create(&order.serial.to_string(), limits)
-            .in_step("create the control groups")?;
+        let limits = GroupLimits { memory: order.limits.memory, pids: order.limits.pids };
+        let mut group =
+            self.groups.create(&order.serial.to_string(), limits).in_step("create the control groups")?;
         let plan = Plan {
             name: &order.name,
             template,
@@ -242,7 +222,9 @@ impl Helper {
             Ok(Side::Parent { pid, pidfd }) => {
                 drop(plan);
                 group.settle();
-                self.announce(order.serial, pid, pidfd, group, network)
+                let namespace = if self.memory_group { None } else { PidNamespace::of(pid) };
+                let child = Child { serial, pidfd, group, memory: order.limits.memory, namespace, exhausted: false };
+                self.announce(pid, child, network)
             }
             Err(errno) => {
                 drop(plan);
@@ -252,39 +234,40 @@ impl Helper {
         }
     }
 
-    fn announce(
-        &mut self,
-        serial: u64,
-        pid: Pid,
-        pidfd: OwnedFd,
-        group: ContainerGroup,
-        network: Option<super::network::Network>,
-    ) -> Result<(), Failure> {
-        let freezer = self.groups.freezer(&group);
-        let fds: Vec<BorrowedFd<'_>> = [
-            Some(&pidfd),
-            freezer.as_ref(),
-            network.as_ref().map(|network| &network.listener),
-        ]
-        .into_iter()
-        .flatten()
-        .map(AsFd::as_fd)
-        .collect();
-        let report = Report::Created {
-            serial,
-            freezer: freezer.is_some(),
-            listener: network.is_some(),
-        };
+    fn announce(&mut self, pid: Pid, child: Child, network: Option<Network>) -> Result<(), Failure> {
+        let freezer = self.groups.freezer(&child.group);
+        let fds: Vec<BorrowedFd<'_>> = [Some(&child.pidfd), freezer.as_ref(), network.as_ref().map(|network| &network.listener)]
+            .into_iter()
+            .flatten()
+            .map(AsFd::as_fd)
+            .collect();
+        let report = Report::Created { serial: child.serial, freezer: freezer.is_some(), listener: network.is_some() };
         let sent = self.report(&report, &fds);
-        self.children.insert(
-            pid,
-            Child {
-                serial,
-                pidfd,
-                group,
-            },
-        );
+        self.children.insert(pid, child);
         sent
+    }
+
+    fn stop(&self, serial: u64, stopped: bool) -> rustix::io::Result<()> {
+        let child = self.children.values().find(|child| child.serial == serial).ok_or(rustix::io::Errno::SRCH)?;
+        let own = rustix::fs::open("/proc/self/ns/pid", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        watchdog::signal_all(&child.pidfd, &own, if stopped { Signal::STOP } else { Signal::CONT })
+    }
+
+    /// Kills containers that use more memory than they may.
+    fn watch_memory(&mut self) {
+        if self.children.is_empty() || self.watched.elapsed() < WATCH_INTERVAL {
+            return;
+        }
+        let usage = Usage::look();
+        for (pid, child) in &mut self.children {
+            let Some(namespace) = &child.namespace else { continue };
+            if usage.exceeds(namespace, *pid, child.memory) {
+                child.exhausted = true;
+                // It may just have ended.
+                let _ = rustix::process::pidfd_send_signal(&child.pidfd, Signal::KILL);
+            }
+        }
+        self.watched = Instant::now();
     }
 
     /// A user of its own for each container, so that one cannot reach another even by a mistake of ours.
@@ -306,14 +289,8 @@ impl Helper {
         // Which children have ended is asked of the kernel; of the signals themselves only the number counts.
         let count = rustix::io::read(&self.signals, &mut info).unwrap_or(0);
         let mut ends = false;
-        for one in info
-            .get(..count)
-            .unwrap_or_default()
-            .chunks(size_of::<libc::signalfd_siginfo>())
-        {
-            let number = one
-                .first_chunk::<4>()
-                .map(|bytes| u32::from_ne_bytes(*bytes));
+        for one in info.get(..count).unwrap_or_default().chunks(size_of::<libc::signalfd_siginfo>()) {
+            let number = one.first_chunk::<4>().map(|bytes| u32::from_ne_bytes(*bytes));
             ends |= number == Some(libc::SIGTERM.unsigned_abs());
         }
         self.reap();
@@ -323,12 +300,9 @@ impl Helper {
     fn reap(&mut self) {
         while let Ok(Some((pid, _))) = rustix::process::wait(WaitOptions::NOHANG) {
             // The maker of networks is a child too, but has no container.
-            let Some(child) = self.children.remove(&pid) else {
-                continue;
-            };
-            let memory_exhausted = self.groups.memory_exhausted(&child.group);
-            self.leftovers
-                .push((child.serial, child.group, memory_exhausted));
+            let Some(child) = self.children.remove(&pid) else { continue };
+            let memory_exhausted = child.exhausted || self.groups.memory_exhausted(&child.group);
+            self.leftovers.push((child.serial, child.group, memory_exhausted));
         }
         self.retry_leftovers();
     }
@@ -338,13 +312,7 @@ impl Helper {
         for (serial, group, memory_exhausted) in leftovers {
             if self.groups.remove(&group) {
                 // Without a server nobody needs to know.
-                let _ = self.report(
-                    &Report::Ended {
-                        serial,
-                        memory_exhausted,
-                    },
-                    &[],
-                );
+                let _ = self.report(&Report::Ended { serial, memory_exhausted }, &[]);
             } else {
                 self.leftovers.push((serial, group, memory_exhausted));
             }
@@ -357,8 +325,7 @@ impl Helper {
             let _ = rustix::process::pidfd_send_signal(&child.pidfd, Signal::KILL);
             if let Some(freezer) = self.groups.freezer(&child.group) {
                 // What is frozen in version 1 dies only when it is thawed; version 2 takes `0`.
-                let _ = rustix::io::write(&freezer, b"THAWED")
-                    .or_else(|_| rustix::io::write(&freezer, b"0"));
+                let _ = rustix::io::write(&freezer, b"THAWED").or_else(|_| rustix::io::write(&freezer, b"0"));
             }
         }
         for _ in 0..1000 {
@@ -402,10 +369,6 @@ fn watch_signals() -> rustix::io::Result<OwnedFd> {
         libc::sigaddset(&raw mut set, libc::SIGTERM);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut());
         let fd = libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK);
-        if fd < 0 {
-            Err(spawn::last_error())
-        } else {
-            Ok(OwnedFd::from_raw_fd(fd))
-        }
+        if fd < 0 { Err(spawn::last_error()) } else { Ok(OwnedFd::from_raw_fd(fd)) }
     }
 }

@@ -33,10 +33,14 @@ impl ApiListeners for Listeners {
     }
 }
 
+/// Where the helper is, if not where Cargo has put it.
+pub(crate) const HELPER_VARIABLE: &str = "OXWHISK_TEST_HELPER";
+
 pub(crate) fn config() -> SandboxConfig {
     let listeners = Arc::new(Listeners::default());
+    let helper = std::env::var_os(HELPER_VARIABLE).map_or_else(|| env!("CARGO_BIN_EXE_oxwhisk-sandbox-helper").into(), PathBuf::from);
     SandboxConfig {
-        helper: HelperProgram(PathBuf::from(env!("CARGO_BIN_EXE_oxwhisk-sandbox-helper"))),
+        helper: HelperProgram(helper),
         ..SandboxConfig::new(NetworkMode::Api { port: API_PORT, listeners })
     }
 }
@@ -51,8 +55,8 @@ fn launcher(name: &str) -> PathBuf {
     let folder = FOLDER.get_or_init(|| {
         let folder = std::env::temp_dir().join(format!("oxwhisk-launchers-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join("launcher.js"), include_str!("../launchers/launcher.js")).unwrap();
-        std::fs::write(folder.join("launcher.py"), include_str!("../launchers/launcher.py")).unwrap();
+        std::fs::write(folder.join("launcher.js"), include_str!("launchers/launcher.js")).unwrap();
+        std::fs::write(folder.join("launcher.py"), include_str!("launchers/launcher.py")).unwrap();
         folder
     });
     folder.join(name)
@@ -137,4 +141,64 @@ pub(crate) async fn logs(container: &dyn Container) -> Logs {
 
 pub(crate) fn text(response: &Response) -> &str {
     std::str::from_utf8(&response.entity).unwrap()
+}
+
+/// Environment that marks all processes of a container.
+pub(crate) fn marked(mut spec: ContainerSpec) -> (ContainerSpec, String) {
+    let mark = format!("OXWHISK_TEST_MARK={}-{}", std::process::id(), spec.id);
+    let (name, value) = mark.split_once('=').unwrap();
+    spec.environment.insert(name.to_owned(), value.to_owned());
+    (spec, mark)
+}
+
+/// Processes of the host that carry the mark in their environment.
+pub(crate) fn processes(mark: &str) -> Vec<i32> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+        if environment.split(|&byte| byte == 0).any(|variable| variable == mark.as_bytes()) {
+            found.push(pid);
+        }
+    }
+    found
+}
+
+/// Folders of control groups that belong to a server process.
+pub(crate) fn control_groups(server: u32) -> Vec<PathBuf> {
+    fn look(folder: &std::path::Path, wanted: &str, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                continue;
+            }
+            if entry.file_name().to_str().is_some_and(|name| name.starts_with(wanted)) {
+                found.push(entry.path());
+            }
+            look(&entry.path(), wanted, found);
+        }
+    }
+    let mut found = Vec::new();
+    look(std::path::Path::new("/sys/fs/cgroup"), &format!("oxwhisk-{server}-"), &mut found);
+    found
+}
+
+/// Waits until the condition holds, looking every few milliseconds.
+#[track_caller]
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while !holds() {
+        assert!(std::time::Instant::now() < deadline, "not in time: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Destroys a container and checks that nothing of it is left.
+pub(crate) async fn destroyed(container: &dyn Container, mark: &str) {
+    container.destroy().await;
+    assert_eq!(processes(mark), [0; 0], "processes are left");
+}
+
+/// Settings without control groups.
+pub(crate) fn without_groups() -> SandboxConfig {
+    SandboxConfig { cgroups: false, ..config() }
 }
