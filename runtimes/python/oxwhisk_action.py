@@ -126,7 +126,7 @@ class Variables:
             text = value if isinstance(value, str) else encode(value, ",", ":")
             try:
                 self.environ[name] = text
-            except (ValueError, UnicodeError):
+            except (OSError, ValueError):
                 # Not expressible as a variable: an empty name, `=` in it, a null character, a lone surrogate.
                 pass
 
@@ -155,8 +155,10 @@ class Variables:
         except ImportError:
             return
         self.deferred = True
-        os.system = self.flushing(os.system)
-        os.execv = self.flushing(os.execv)
+        # With what `os` has besides, the caller passes an environment, or calls one of these.
+        for name in ("execv", "posix_spawn", "posix_spawnp", "system"):
+            if hasattr(os, name):
+                setattr(os, name, self.flushing(getattr(os, name)))
         _posixsubprocess.fork_exec = self.flushing(_posixsubprocess.fork_exec)
         # Since Python 3.11 this module holds a reference of its own.
         if hasattr(sys.modules.get("subprocess"), "_fork_exec"):
