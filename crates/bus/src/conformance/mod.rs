@@ -1,6 +1,6 @@
 //! What every bus promises, one function for each promise.
 //!
-//! ```ignore
+//! ```text
 //! oxwhisk_bus::conformance_suite!(embedded, EmbeddedUnderTest::default());
 //! oxwhisk_bus::conformance_suite!(kafka, KafkaUnderTest::from_env(), ignore = "needs Kafka");
 //! ```

@@ -47,10 +47,9 @@ CREATE TABLE activations (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX activations_by_start ON activations (namespace, start, id, name);
 CREATE TABLE totals (
-    records INTEGER NOT NULL,
-    bytes INTEGER NOT NULL
+    record_bytes INTEGER NOT NULL
 ) STRICT;
-INSERT INTO totals VALUES (0, 0);
+INSERT INTO totals VALUES (0);
 CREATE TABLE subjects (
     name TEXT PRIMARY KEY,
     blocked INTEGER NOT NULL
