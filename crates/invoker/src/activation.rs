@@ -99,7 +99,10 @@ pub(crate) async fn initialize(mut place: Place, mut ready: ReadyJob) {
     let took = context.clock.now().saturating_duration_since(began);
     ready.job.timing.init = Some(Interval { start_ms, took });
     let wait = LogWait::after(&answer);
-    match outcome::of_init(place.attribute(answer), measured(&context, &ready.action, took)) {
+    match outcome::of_init(
+        place.attribute(answer),
+        measured(&context, &ready.action, took),
+    ) {
         Outcome::Initialized => {
             let ready = Box::new(ready);
             place.report.send(Mail::Initialized { ready, took }).await;
@@ -134,7 +137,10 @@ pub(crate) async fn run(mut place: Place, mut ready: ReadyJob) {
     let took = context.clock.now().saturating_duration_since(began);
     ready.job.timing.run = Some(Interval { start_ms, took });
     let wait = LogWait::after(&answer);
-    match outcome::of_run(place.attribute(answer), measured(&context, &ready.action, took)) {
+    match outcome::of_run(
+        place.attribute(answer),
+        measured(&context, &ready.action, took),
+    ) {
         Outcome::Over {
             response,
             timed_out,
@@ -219,10 +225,23 @@ async fn conclude(
         let controller = &job.message.root_controller_index;
         context.acknowledge(controller, ack).await;
     }
-    let (lines, log_is_whole) = collect(&place, &job.message.activation_id, &action, status, log_wait).await;
+    let (lines, log_is_whole) = collect(
+        &place,
+        &job.message.activation_id,
+        &action,
+        status,
+        log_wait,
+    )
+    .await;
     let keeps = log_is_whole
-        && matches!(status, ResponseStatus::Success | ResponseStatus::ApplicationError);
-    let took = context.clock.now().saturating_duration_since(place.report.began);
+        && matches!(
+            status,
+            ResponseStatus::Success | ResponseStatus::ApplicationError
+        );
+    let took = context
+        .clock
+        .now()
+        .saturating_duration_since(place.report.began);
     let run = job.run;
     place.report.send(Mail::Ended { run, took, keeps }).await;
     drop(place);

@@ -5,7 +5,11 @@ use oxwhisk_entity::{Bound, LimitBounds, UserLimits};
 /// Returns the deployment's bounds narrowed by those of a namespace. Source: entities §6.1.
 pub(crate) fn of(system: &LimitBounds, own: &UserLimits) -> LimitBounds {
     LimitBounds {
-        timeout: narrowed(system.timeout, own.min_action_timeout, own.max_action_timeout),
+        timeout: narrowed(
+            system.timeout,
+            own.min_action_timeout,
+            own.max_action_timeout,
+        ),
         memory: narrowed(system.memory, own.min_action_memory, own.max_action_memory),
         logs: narrowed(system.logs, own.min_action_logs, own.max_action_logs),
         concurrency: narrowed(

@@ -97,7 +97,7 @@ pub(crate) struct ContainerTask {
     container: Option<Arc<dyn Container>>,
     killed: Arc<AtomicBool>,
     /// Sent here and not begun, or initialised and not begun.
-    jobs: Vec<Box<ReadyJob>>,
+    jobs: Vec<ReadyJob>,
     initializing: Option<RunId>,
     activations: JoinSet<()>,
     /// The timer that was armed last. One that is replaced is left to fire and then looked at.
@@ -186,14 +186,14 @@ impl ContainerTask {
         match mail {
             Mail::Run(ready) => {
                 let run = ready.job.run;
-                self.jobs.push(ready);
+                self.jobs.push(*ready);
                 self.apply(Event::Run(run)).await;
             }
             Mail::Remove => self.apply(Event::Remove).await,
             Mail::Kill => self.apply(Event::Kill).await,
             Mail::Initialized { ready, took } => {
                 let run = ready.job.run;
-                self.jobs.push(ready);
+                self.jobs.push(*ready);
                 self.initializing = None;
                 self.apply(Event::Initialized(run)).await;
                 let container = self.key;
@@ -318,7 +318,7 @@ impl ContainerTask {
             }
             Effect::Return(run) => {
                 if let Some(ready) = self.take_job(run) {
-                    self.notify(Notice::Returned(ready)).await;
+                    self.notify(Notice::Returned(Box::new(ready))).await;
                 }
             }
             Effect::Arm(timer, since) => {
@@ -384,7 +384,10 @@ impl ContainerTask {
     /// Puts a job and the container together; `None` would be a fault of the machine's driver.
     fn place(&mut self, run: RunId) -> Option<(Place, ReadyJob)> {
         let ready = self.take_job(run);
-        debug_assert!(ready.is_some() && self.container.is_some(), "no job or no container");
+        debug_assert!(
+            ready.is_some() && self.container.is_some(),
+            "no job or no container"
+        );
         let ready = ready?;
         let container = self.container.clone()?;
         let report = Report::new(run, self.sender.clone(), self.context.clock.now());
@@ -394,10 +397,10 @@ impl ContainerTask {
             killed: self.killed.clone(),
             report,
         };
-        Some((place, *ready))
+        Some((place, ready))
     }
 
-    fn take_job(&mut self, run: RunId) -> Option<Box<ReadyJob>> {
+    fn take_job(&mut self, run: RunId) -> Option<ReadyJob> {
         let index = self.jobs.iter().position(|ready| ready.job.run == run)?;
         Some(self.jobs.swap_remove(index))
     }

@@ -64,8 +64,8 @@ impl Executable {
         if document.collection != Collection::Actions {
             return Err(FetchError::Incompatible);
         }
-        let action: WhiskAction = serde_json::from_str(document.body.text())
-            .map_err(|_| FetchError::Incompatible)?;
+        let action: WhiskAction =
+            serde_json::from_str(document.body.text()).map_err(|_| FetchError::Incompatible)?;
         let name = action.qualified_name();
         let is_given_api_key = action.is_given_api_key();
         let is_retried_on_crash = action.annotations.is_true(RETRY_ON_CRASH);

@@ -111,9 +111,21 @@ mod tests {
             (LogOutcome::Complete, Ending::Orderly, None),
             (LogOutcome::Truncated, Ending::Orderly, Some(truncated)),
             (LogOutcome::Incomplete, Ending::Orderly, Some(incomplete)),
-            (LogOutcome::Complete, Ending::DeveloperError, Some(developer)),
-            (LogOutcome::Incomplete, Ending::DeveloperError, Some(developer)),
-            (LogOutcome::Truncated, Ending::DeveloperError, Some(truncated)),
+            (
+                LogOutcome::Complete,
+                Ending::DeveloperError,
+                Some(developer),
+            ),
+            (
+                LogOutcome::Incomplete,
+                Ending::DeveloperError,
+                Some(developer),
+            ),
+            (
+                LogOutcome::Truncated,
+                Ending::DeveloperError,
+                Some(truncated),
+            ),
         ] {
             let logs = Logs {
                 lines: vec![LogLine {
@@ -124,7 +136,8 @@ mod tests {
                 outcome,
             };
             let mut expected = vec!["1970-01-01T00:00:00.000000000Z stdout: hello".to_owned()];
-            expected.extend(last.map(|text| format!("1970-01-01T00:00:01.000000000Z stderr: {text}")));
+            expected
+                .extend(last.map(|text| format!("1970-01-01T00:00:01.000000000Z stderr: {text}")));
             assert_eq!(format(logs, ending, limit, 1000), expected);
         }
     }

@@ -28,9 +28,7 @@ pub(crate) fn log_truncated(limit: ByteSize) -> String {
 }
 
 pub(crate) fn timed_out_init(limit_ms: u64) -> String {
-    format!(
-        "The action exceeded its time limits of {limit_ms} milliseconds during initialization."
-    )
+    format!("The action exceeded its time limits of {limit_ms} milliseconds during initialization.")
 }
 
 pub(crate) fn timed_out_run(limit_ms: u64) -> String {

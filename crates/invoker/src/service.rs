@@ -102,7 +102,11 @@ impl Invoker {
     /// # Errors
     /// [`BusError`] if the bus gives no activations at the start.
     pub async fn run(mut self, shutdown: impl Future<Output = ()> + Send) -> Result<(), BusError> {
-        let mut feed = self.context.bus.activations(&self.context.config.id).await?;
+        let mut feed = self
+            .context
+            .bus
+            .activations(&self.context.config.id)
+            .await?;
         tracing::info!(invoker = self.context.config.id.instance, "invoker started");
         self.tell_pool(PoolEvent::Woken);
         tokio::pin!(shutdown);
@@ -358,7 +362,10 @@ impl Invoker {
 
     fn unpark(&mut self, run: RunId) -> Option<Box<ReadyJob>> {
         let ready = self.parked.remove(&run);
-        debug_assert!(ready.is_some(), "the pool knows an activation that is not there");
+        debug_assert!(
+            ready.is_some(),
+            "the pool knows an activation that is not there"
+        );
         let ready = ready?;
         self.let_go(&ready.job);
         Some(ready)
@@ -460,26 +467,32 @@ impl Invoker {
     }
 
     fn status(&self) -> InvokerStatus {
-        let containers = self.pool.containers().filter_map(|(key, class, occupancy)| {
-            let member = self.members.get(&key)?;
-            let (bound_to, active) = match occupancy {
-                Occupancy::Bound { action, active, .. } => {
-                    let names = (action.namespace.to_string(), action.code.document.to_string());
-                    (Some(names), *active)
-                }
-                Occupancy::Starting { .. } | Occupancy::Stem { .. } | Occupancy::Leaving => {
-                    (None, 0)
-                }
-            };
-            Some(ContainerStatus {
-                id: member.id.clone(),
-                state: member.cell.get(),
-                kind: class.kind.to_string(),
-                memory_mb: class.memory_mb,
-                bound_to,
-                active,
-            })
-        });
+        let containers = self
+            .pool
+            .containers()
+            .filter_map(|(key, class, occupancy)| {
+                let member = self.members.get(&key)?;
+                let (bound_to, active) = match occupancy {
+                    Occupancy::Bound { action, active, .. } => {
+                        let names = (
+                            action.namespace.to_string(),
+                            action.code.document.to_string(),
+                        );
+                        (Some(names), *active)
+                    }
+                    Occupancy::Starting { .. } | Occupancy::Stem { .. } | Occupancy::Leaving => {
+                        (None, 0)
+                    }
+                };
+                Some(ContainerStatus {
+                    id: member.id.clone(),
+                    state: member.cell.get(),
+                    kind: class.kind.to_string(),
+                    memory_mb: class.memory_mb,
+                    bound_to,
+                    active,
+                })
+            });
         InvokerStatus {
             memory_mb: self.context.config.user_memory.as_mib(),
             used_mb: self.pool.used_mb(),
@@ -493,7 +506,9 @@ impl Invoker {
         self.tell_pool(PoolEvent::Draining);
         let config = &self.context.config;
         let (running, flush) = (config.shutdown_grace, config.flush_grace);
-        let ended = self.turn_until(running, |it| it.held == 0 && !it.pool.is_busy()).await;
+        let ended = self
+            .turn_until(running, |it| it.held == 0 && !it.pool.is_busy())
+            .await;
         // What still waits is dropped, which hands it back to the bus.
         for member in self.members.values() {
             let order = if ended { Mail::Remove } else { Mail::Kill };

@@ -369,13 +369,11 @@ fn removing(leaving: Leaving, event: Event) -> Step {
         Event::InitFailed(_) | Event::RunEnded(_) | Event::RunSpoiled(_) => {
             one_less(active.saturating_sub(1), destruction)
         }
-        Event::Kill if destruction == Destruction::Pending => {
-            Step::to(State::Removing(Leaving {
-                active,
-                destruction: Destruction::Underway,
-            }))
-            .and(Effect::Destroy)
-        }
+        Event::Kill if destruction == Destruction::Pending => Step::to(State::Removing(Leaving {
+            active,
+            destruction: Destruction::Underway,
+        }))
+        .and(Effect::Destroy),
         Event::Destroyed if active == 0 && destruction == Destruction::Underway => {
             Step::to(State::Removing(Leaving {
                 active,

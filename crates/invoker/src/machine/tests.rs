@@ -26,7 +26,11 @@ fn a_container_is_started_initialised_paused_resumed_and_removed() {
             }),
             vec![Effect::Init(first)],
         ),
-        (Event::Initialized(first), open(1), vec![Effect::Begin(first)]),
+        (
+            Event::Initialized(first),
+            open(1),
+            vec![Effect::Begin(first)],
+        ),
         (
             Event::RunEnded(first),
             State::Ready { since: now },
@@ -253,7 +257,11 @@ impl World {
             }
             (Effect::Begin(run), well) => {
                 *self.outcomes.entry(run).or_default() += 1;
-                if well { Event::RunEnded(run) } else { Event::RunSpoiled(run) }
+                if well {
+                    Event::RunEnded(run)
+                } else {
+                    Event::RunSpoiled(run)
+                }
             }
             (Effect::Pause, true) => {
                 self.is_paused = true;

@@ -41,7 +41,12 @@ fn assert_over(outcome: Outcome, (code, result, size, late): Expected<'_>) {
         panic!("not over: {outcome:?}");
     };
     assert_eq!(
-        (response.status.code(), response.result.unwrap().text(), response.size, timed_out),
+        (
+            response.status.code(),
+            response.result.unwrap().text(),
+            response.size,
+            timed_out
+        ),
         (code, result, size, late)
     );
 }
@@ -51,11 +56,16 @@ const NOT_VALID: &str = "The action did not produce a valid JSON or JSON Array r
 
 /// Every row of invocation §3.3 for `/run`, in its order.
 #[test]
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 fn answers_to_run_are_classified_as_in_the_contract() {
     let invalid = |body: &str| Json::error(&Json::from(format!("{NOT_VALID}{body}").as_str()));
     let error = |e| Err::<Response, ContainerError>(e);
     let table: Vec<(_, u64, Expected<'_>)> = vec![
-        (answer(200, r#"{"a": 1}"#), 1, (0, r#"{"a":1}"#, Some(8), false)),
+        (
+            answer(200, r#"{"a": 1}"#),
+            1,
+            (0, r#"{"a":1}"#, Some(8), false),
+        ),
         (answer(200, "[1, 2]\n"), 1, (0, "[1,2]", Some(7), false)),
         (
             answer(200, r#"{"error":null,"a":1}"#),
@@ -151,22 +161,40 @@ fn answers_to_run_are_classified_as_in_the_contract() {
 fn answers_to_init_are_classified_as_in_the_contract() {
     let late = r#"{"error":"The action exceeded its time limits of 1000 milliseconds during initialization."}"#;
     let table: Vec<(_, u64, Expected<'_>)> = vec![
-        (answer(502, r#"{"error":"no","a":1}"#), 1, (2, r#"{"error":"no"}"#, Some(20), false)),
+        (
+            answer(502, r#"{"error":"no","a":1}"#),
+            1,
+            (2, r#"{"error":"no"}"#, Some(20), false),
+        ),
         (
             answer(403, "no"),
             1,
-            (2, r#"{"error":"The action failed during initialization: no"}"#, Some(2), false),
+            (
+                2,
+                r#"{"error":"The action failed during initialization: no"}"#,
+                Some(2),
+                false,
+            ),
         ),
         (
             answer(403, ""),
             1,
-            (2, r#"{"error":"The action failed during initialization."}"#, Some(0), false),
+            (
+                2,
+                r#"{"error":"The action failed during initialization."}"#,
+                Some(0),
+                false,
+            ),
         ),
         (long(200), 1, (2, TOO_LONG, Some(100), false)),
         (long(502), 1, (2, TOO_LONG, Some(100), false)),
         (answer(502, "{}"), LIMIT_MS, (2, late, None, true)),
         (Err(ContainerError::Timeout), 1, (2, late, None, true)),
-        (Err(ContainerError::ConnectionLost), LIMIT_MS, (2, late, None, true)),
+        (
+            Err(ContainerError::ConnectionLost),
+            LIMIT_MS,
+            (2, late, None, true),
+        ),
         (
             Err(ContainerError::ConnectionLost),
             1,
@@ -191,7 +219,10 @@ fn answers_to_init_are_classified_as_in_the_contract() {
     for (given, took, expected) in table {
         assert_over(of_init(given, measured(took)), expected);
     }
-    assert_eq!(of_init(answer(200, "anything"), measured(LIMIT_MS)), Outcome::Initialized);
+    assert_eq!(
+        of_init(answer(200, "anything"), measured(LIMIT_MS)),
+        Outcome::Initialized
+    );
 }
 
 #[test]

@@ -19,10 +19,9 @@ pub(super) struct Mean(Option<Duration>);
 
 impl Mean {
     pub(super) fn add(&mut self, value: Duration) {
-        self.0 = Some(
-            self.0
-                .map_or(value, |mean| mean.saturating_mul(7).saturating_add(value) / 8),
-        );
+        self.0 = Some(self.0.map_or(value, |mean| {
+            mean.saturating_mul(7).saturating_add(value) / 8
+        }));
     }
 
     pub(super) fn get(self) -> Option<Duration> {
@@ -50,9 +49,10 @@ impl ColdCosts {
     }
 
     pub(super) fn of(&self, kind: &str) -> Duration {
-        let measured = self.0.get(kind).and_then(|cost| {
-            Some(cost.create.get()? + cost.init.get().unwrap_or_default())
-        });
+        let measured = self
+            .0
+            .get(kind)
+            .and_then(|cost| Some(cost.create.get()? + cost.init.get().unwrap_or_default()));
         measured.unwrap_or(UNMEASURED_COLD_START)
     }
 }

@@ -30,6 +30,8 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use demand::{ActionKey, Class, ContainerKey, Decision, Demand, PoolEvent, Revised, StemTarget};
+pub use demand::{
+    ActionKey, Class, ContainerKey, Decision, Demand, PoolEvent, Revised, StemTarget,
+};
 pub use estimates::PATIENCE;
 pub use state::{Occupancy, Pool, PoolConfig};

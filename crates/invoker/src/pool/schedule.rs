@@ -92,7 +92,11 @@ impl Pool {
             };
             let class = action.class.clone();
             let expected = self.expected_slots(action, promised);
-            let Some(head) = action.queue.front().filter(|_| action.queue.len() > expected) else {
+            let Some(head) = action
+                .queue
+                .front()
+                .filter(|_| action.queue.len() > expected)
+            else {
                 return false;
             };
             if !self.may_add(key, promised) {
@@ -108,7 +112,7 @@ impl Pool {
             }
             let waited = now.saturating_duration_since(head.since);
             let cold = self.costs.of(&class.kind);
-            if self.is_worth_waiting(action, expected, waited, cold) {
+            if self.is_worth_waiting(action, promised, waited, cold) {
                 return false;
             }
             let has_nothing_coming = action.starting + promised == 0;
@@ -142,22 +146,23 @@ impl Pool {
         starting + opening
     }
 
-    /// True if one of the action's containers is likely to be free before a new one were ready.
+    /// True if the action's containers are likely to reach the end of its queue before a new one were ready.
     fn is_worth_waiting(
         &self,
         action: &Action,
-        ahead: usize,
+        promised: u32,
         waited: Duration,
         cold: Duration,
     ) -> bool {
-        let slots = action.containers.len() * action.class.concurrency as usize;
         let Some(slot_time) = action.slot_time.get() else {
             return false;
         };
-        if slots == 0 || waited >= cold {
+        let containers = action.containers.len() + (action.starting + promised) as usize;
+        if containers == 0 || waited >= cold {
             return false;
         }
-        let place = u32::try_from(ahead + 1).unwrap_or(u32::MAX);
+        let slots = containers.saturating_mul(action.class.concurrency as usize);
+        let place = u32::try_from(action.queue.len()).unwrap_or(u32::MAX);
         let slots = u32::try_from(slots).unwrap_or(u32::MAX);
         slot_time.saturating_mul(place) / slots < cold
     }
@@ -217,10 +222,7 @@ impl Pool {
             return;
         }
         for index in 0..self.stems.len() {
-            loop {
-                let Some(stem) = self.stems.get(index) else {
-                    break;
-                };
+            while let Some(stem) = self.stems.get(index) {
                 let class = stem.target.class.clone();
                 let is_due = stem.retry_at.is_none_or(|at| at <= now);
                 let is_missing = self.stem_count(&class) < stem.target.count as usize;
@@ -255,12 +257,18 @@ impl Pool {
             let action = self.actions.get(key)?;
             let since = action.queue.front()?.since;
             let cold = self.costs.of(&action.class.kind);
-            let own = (!action.containers.is_empty()).then_some(since + cold);
+            let has_own = action.starting > 0 || !action.containers.is_empty();
+            let own = has_own.then_some(since + cold);
             let patience = since + cold.saturating_mul(PATIENCE);
-            own.into_iter().chain([patience]).filter(|&at| at > now).min()
+            own.into_iter()
+                .chain([patience])
+                .filter(|&at| at > now)
+                .min()
         });
         let retries = self.stems.iter().filter_map(|stem| stem.retry_at);
-        let expiries = self.surplus_stems().map(|(since, _)| since + self.idle_timeout);
+        let expiries = self
+            .surplus_stems()
+            .map(|(since, _)| since + self.idle_timeout);
         waits
             .chain(retries.filter(|&at| at > now))
             .chain(expiries.filter(|&at| at > now))

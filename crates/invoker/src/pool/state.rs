@@ -204,7 +204,8 @@ impl Pool {
         action.superseded = false;
         action.instances = demand.instances;
         // The warm path: nobody is ahead, and a container is free.
-        if queue_is_empty && !self.starving
+        if queue_is_empty
+            && !self.starving
             && let Some(container) = self.free_slot(&key)
         {
             self.assign(container, demand.run, out);
@@ -288,7 +289,8 @@ impl Pool {
                 action.starting = action.starting.saturating_sub(1);
             }
             // Whoever had it made comes first, so that a burst gets the containers it asked for.
-            if !self.starving && self.may_add(&key, 0)
+            if !self.starving
+                && self.may_add(&key, 0)
                 && let Some(demand) = self.dequeue(&key)
             {
                 self.bind(container, &key);
@@ -412,9 +414,7 @@ impl Pool {
         let older: Vec<_> = self
             .actions
             .keys()
-            .filter(|key| {
-                key.code.document == code.document && key.code.revision != code.revision
-            })
+            .filter(|key| key.code.document == code.document && key.code.revision != code.revision)
             .cloned()
             .collect();
         for key in older {

@@ -116,11 +116,7 @@ impl MessageBus for FakeBus {
         }))
     }
 
-    async fn acknowledge(
-        &self,
-        _: &ControllerId,
-        ack: Acknowledgement,
-    ) -> Result<(), BusError> {
+    async fn acknowledge(&self, _: &ControllerId, ack: Acknowledgement) -> Result<(), BusError> {
         self.acks.lock().unwrap().push(ack);
         Ok(())
     }

@@ -23,7 +23,12 @@ pub struct FakeArtifacts {
 impl FakeArtifacts {
     /// Puts an action there as the given revision.
     pub fn put_action(&self, action: &ActionSpec, revision: &str) {
-        self.put_body(&action.path, revision, Collection::Actions, &action.document());
+        self.put_body(
+            &action.path,
+            revision,
+            Collection::Actions,
+            &action.document(),
+        );
     }
 
     pub fn put_body(&self, id: &str, revision: &str, collection: Collection, body: &str) {

@@ -1,19 +1,23 @@
 //! One activation from the bus to its record.
 
-mod support;
-
+use crate::support::{ActionSpec, DeliveryEvent, Harness, MessageSpec, id};
 use oxwhisk_bus::Acknowledgement;
 use oxwhisk_entity::Json;
-use support::{ActionSpec, DeliveryEvent, Harness, MessageSpec, id};
 
 #[tokio::test]
 async fn a_blocking_activation_is_answered_then_recorded_then_completed() {
     let it = Harness::start(512);
     it.put(&ActionSpec::new("guest/hello"));
-    let record = it.invoke(MessageSpec::new(1, "guest/hello").blocking()).await;
+    let record = it
+        .invoke(MessageSpec::new(1, "guest/hello").blocking())
+        .await;
     let acks = it.bus.acks(id(1));
-    let [Acknowledgement::Result(answer), Acknowledgement::Completion { is_system_error, .. }] =
-        acks.as_slice()
+    let [
+        Acknowledgement::Result(answer),
+        Acknowledgement::Completion {
+            is_system_error, ..
+        },
+    ] = acks.as_slice()
     else {
         panic!("{acks:?}");
     };
@@ -24,10 +28,17 @@ async fn a_blocking_activation_is_answered_then_recorded_then_completed() {
         ["1970-01-01T00:00:00.000000000Z stdout: hello"]
     );
     assert_eq!(record.response, answer.response);
-    assert_eq!(record.response.to_api().text(), r#"{"result":{"ok":true},"size":11,"status":"success","success":true}"#);
+    assert_eq!(
+        record.response.to_api().text(),
+        r#"{"result":{"ok":true},"size":11,"status":"success","success":true}"#
+    );
     assert_eq!(
         it.bus.events(id(1)),
-        [DeliveryEvent::Taken, DeliveryEvent::Started, DeliveryEvent::Recorded]
+        [
+            DeliveryEvent::Taken,
+            DeliveryEvent::Started,
+            DeliveryEvent::Recorded
+        ]
     );
 }
 
@@ -50,7 +61,11 @@ async fn the_record_says_how_it_was_run() {
     let cold = it.invoke(MessageSpec::new(1, "guest/pkg/hello")).await;
     let warm = it.invoke(MessageSpec::new(2, "guest/pkg/hello")).await;
     let annotation = |record: &oxwhisk_entity::WhiskActivation, key: &str| {
-        record.annotations.get(key).map(Json::text).map(str::to_owned)
+        record
+            .annotations
+            .get(key)
+            .map(Json::text)
+            .map(str::to_owned)
     };
     for record in [&cold, &warm] {
         assert_eq!(annotation(record, "path").unwrap(), r#""guest/pkg/hello""#);

@@ -190,10 +190,13 @@ impl FakeFactory {
     }
 
     pub fn run_body(&self, id: ActivationId) -> String {
-        let found = self.journal().into_iter().find_map(|(_, event)| match event {
-            ContainerEvent::Run(run, body) if run == id => Some(body),
-            _ => None,
-        });
+        let found = self
+            .journal()
+            .into_iter()
+            .find_map(|(_, event)| match event {
+                ContainerEvent::Run(run, body) if run == id => Some(body),
+                _ => None,
+            });
         found.unwrap()
     }
 }

@@ -8,7 +8,9 @@ use oxwhisk_invoker::{Invoker, InvokerConfig, InvokerDeps, InvokerHandle, Invoke
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::{ActionSpec, FakeArtifacts, FakeBus, FakeFactory, FakeRecords, ManualClock, MessageSpec};
+use super::{
+    ActionSpec, FakeArtifacts, FakeBus, FakeFactory, FakeRecords, ManualClock, MessageSpec,
+};
 
 /// An invoker among stand-ins.
 pub struct Harness {

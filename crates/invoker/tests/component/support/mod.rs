@@ -1,10 +1,4 @@
 //! Working stand-ins for everything around an invoker, and a harness that puts them together.
-#![expect(
-    dead_code,
-    unreachable_pub,
-    reason = "each test binary uses a part of it"
-)]
-
 mod bus;
 mod clock;
 mod containers;
