@@ -75,9 +75,9 @@ function separateEnvironments(own) {
  * Replaces process.stdout and process.stderr by streams that have written everything when `write` returns, and are made at their first use.
  * Node's own would load `net` and `tty`, and could still hold output when the end of the logs is marked.
  */
-function replaceOutput(concurrent) {
+function replaceOutput(output) {
   for (const [name, fd] of [['stdout', 1], ['stderr', 2]]) {
-    replace(process, name, () => require('./stdio.js').create(fd, concurrent));
+    replace(process, name, () => require('./stdio.js').create(fd, output));
   }
   // The stock image runs `node --expose-gc`. As a flag it would make Node 18 start slower.
   replace(globalThis, 'gc', () => {
