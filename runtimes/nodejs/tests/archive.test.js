@@ -93,7 +93,7 @@ for (const [name, code, error, reason] of [
   ['an encrypted entry', zip(withIndex({ name: 'x', content: 'x', flags: 1 })), ZIP_ERROR, /"x" is encrypted/],
   ['an unknown method', zip(withIndex({ name: 'x', content: 'x', method: 14 })), ZIP_ERROR, /unsupported method 14/],
   ['a wrong checksum', zip(withIndex({ name: 'x', content: 'x', checksum: 1 })), ZIP_ERROR, /"x" is damaged/],
-  ['a size that is too small', zip(withIndex({ name: 'x', content: 'x'.repeat(1000), size: 5 })), ZIP_ERROR, /./],
+  ['a size that is too small', zip(withIndex({ name: 'x', content: 'x'.repeat(1000), size: 5 })), ZIP_ERROR, /more than it says/],
   ['a size that is too large', zip(withIndex({ name: 'x', content: 'x', size: 5 })), ZIP_ERROR, /"x" is damaged/],
   ['sizes beyond all space', zip(Array.from({ length: 40_000 }, (_, i) => ({ name: `${i}`, content: '', size: huge }))), ZIP_ERROR, /does not fit/],
   ['no directory', GOOD.subarray(0, -22).toString('base64'), ZIP_ERROR, /directory is missing/],
