@@ -11,6 +11,8 @@
 /** The class; `require('module')` would compile a few functions more. */
 const Module = module.constructor;
 
+const NOT_INSTALLED = "'openwhisk' is not installed for the Node.js runtime; an archive can bring its own in node_modules.\n";
+
 const real = process.env;
 const variables = { ...real };
 /** Members of `/run` messages to names of variables. */
@@ -183,7 +185,7 @@ Module._resolveFilename = function (request, parent, isMain, options) {
     try {
       return resolve.call(this, request, parent, isMain, { paths: [__dirname] });
     } catch {
-      if (request === 'openwhisk') process.stderr.write("'openwhisk' is not installed for the Node.js runtime; an archive can bring its own in node_modules.\n");
+      if (request === 'openwhisk') process.stderr.write(NOT_INSTALLED);
       throw error;
     }
   }

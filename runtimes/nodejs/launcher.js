@@ -16,6 +16,11 @@ const LINE_FEED = 10;
 const READ_BYTES = 65536;
 /** How long, in milliseconds, a launcher must have been left alone to be taken for a stem cell. */
 const STEM_CELL_AFTER = 20;
+/** What a stem cell tries meanwhile: an init, and a run that writes a line. */
+const REHEARSAL = [
+  { init: { value: { main: 'main', code: 'function main(args) { console.log({ args: [args, 1] }); return args; }', env: {} } } },
+  { value: {}, activation_id: null },
+];
 
 const overlapping = (process.env.__OW_ALLOW_CONCURRENT || '').toLowerCase() === 'true';
 
@@ -314,8 +319,8 @@ function rehearse() {
   if (!isFresh()) return;
   write = (fd, data) => Buffer.byteLength(data);
   try {
-    for (const text of ['{"init":{"value":{"main":"main","code":"function main(args) { console.log({ args: [args, 1] }); return args; }","env":{}}}}\n', '{"value":{},"activation_id":null}\n']) {
-      const bytes = Buffer.from(text);
+    for (const message of REHEARSAL) {
+      const bytes = Buffer.from(`${JSON.stringify(message)}\n`);
       receive(bytes, bytes.length);
     }
   } finally {

@@ -110,14 +110,12 @@ for (const [name, code, error, reason] of [
   ['a gzip that is cut short', GOOD_TAR.subarray(0, 40).toString('base64'), TAR_ERROR, /./],
 ]) {
   test(`${name} fails the init and leaves nothing behind`, async (t) => {
-    const folder = fs.mkdtempSync('/tmp/hostile-');
-    t.after(() => fs.rmSync(folder, { recursive: true }));
-    const launcher = await start(t, { env: { TMPDIR: `${folder}` } });
+    const launcher = await start(t);
     assert.deepStrictEqual((await launcher.init(code, { binary: true })).body, { error });
     const { stderr } = await launcher.end();
     assert.match(stderr.split('\n')[0], reason);
     assert.ok(stderr.endsWith(`${SENTINEL}\n`));
-    assert.deepStrictEqual(fs.readdirSync(folder), []);
+    assert.deepStrictEqual(fs.readdirSync(launcher.folder), []);
   });
 }
 
