@@ -147,7 +147,10 @@ impl SandboxFactory {
         match creation.await {
             Err(_) => Err(failed("reach the sandbox helper")(io::ErrorKind::BrokenPipe.into())),
             Ok(Creation::Refused { step, errno }) => Err(refused(spec, &step, errno)),
-            Ok(Creation::Created { pidfd, freezer, listener }) => {
+            Ok(Creation::Created { process, freezer, listener }) => {
+                let Some(pidfd) = process.claim() else {
+                    return Err(failed("take over the container")(io::ErrorKind::NotFound.into()));
+                };
                 let listeners = match (&self.config.network, listener) {
                     (NetworkMode::Api { listeners, .. }, Some(listener)) => {
                         listeners.opened(&spec.id, listener.into());

@@ -257,7 +257,8 @@ def main(args):
                  '/proc/sys/kernel/core_pattern_none', '/sys/fs/cgroup', '/run', '/proc/1/root/root', '/proc/1/cwd/../root']:
         try:
             found = os.listdir(path) if os.path.isdir(path) else open(path, 'rb').read(10)
-            if found: read.append(path)
+            # Of the folder above the interpreter only the way to it is there.
+            if found and found != ['.pyenv']: read.append(path)
         except OSError: pass
     written = []
     for path in ['/x', '/etc/passwd', '/etc/x', '/usr/x', '/usr/bin/x', '/dev/x', '/proc/sys/kernel/hostname', '/proc/sysrq-trigger',
