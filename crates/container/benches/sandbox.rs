@@ -13,11 +13,21 @@ use support::*;
 fn show(name: &str, mut times: Vec<Duration>) {
     times.sort();
     let at = |share: usize| times[(times.len() - 1) * share / 100];
-    println!("{name:32} p50 {:>9.1?}  p99 {:>9.1?}  n {}", at(50), at(99), times.len());
+    println!(
+        "{name:32} p50 {:>9.1?}  p99 {:>9.1?}  n {}",
+        at(50),
+        at(99),
+        times.len()
+    );
 }
 
 /// Creates containers of a runtime that is ready at once, so that only the sandbox is measured.
-async fn creation(factory: &dyn ContainerFactory, name: &str, runtime: &Arc<Runtime>, count: usize) {
+async fn creation(
+    factory: &dyn ContainerFactory,
+    name: &str,
+    runtime: &Arc<Runtime>,
+    count: usize,
+) {
     let (mut creations, mut ends) = (Vec::new(), Vec::new());
     for _ in 0..count {
         let start = Instant::now();
@@ -59,7 +69,10 @@ async fn round_trips(container: &dyn Container, name: &str, count: usize) {
 }
 
 fn main() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let start = Instant::now();
         let factory = factory().await;
@@ -73,11 +86,19 @@ fn main() {
         let container = started(&factory, spec(&python()), "def main(p):\n  return p\n").await;
         round_trips(&*container, "python", 5000).await;
         for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-            let text = |file: &str| std::fs::read_to_string(entry.path().join(file)).unwrap_or_default();
+            let text =
+                |file: &str| std::fs::read_to_string(entry.path().join(file)).unwrap_or_default();
             if text("cmdline").contains("oxwhisk-sandbox-helper") {
                 let rollup = text("smaps_rollup");
-                let wanted = |line: &&str| ["Pss:", "Private_Dirty:", "Rss:"].iter().any(|name| line.starts_with(name));
-                println!("helper {:?}", rollup.lines().filter(wanted).collect::<Vec<_>>());
+                let wanted = |line: &&str| {
+                    ["Pss:", "Private_Dirty:", "Rss:"]
+                        .iter()
+                        .any(|name| line.starts_with(name))
+                };
+                println!(
+                    "helper {:?}",
+                    rollup.lines().filter(wanted).collect::<Vec<_>>()
+                );
             }
         }
         container.destroy().await;

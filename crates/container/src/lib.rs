@@ -16,5 +16,6 @@ pub mod sandbox;
 pub use logs::{LogLine, LogOutcome, Logs, Stream};
 pub use runtime::Runtime;
 pub use seam::{
-    Container, ContainerError, ContainerFactory, ContainerId, ContainerSpec, CreateError, Response, ResponseLimit,
+    Container, ContainerError, ContainerFactory, ContainerId, ContainerSpec, CreateError, Response,
+    ResponseLimit,
 };

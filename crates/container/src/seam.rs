@@ -154,7 +154,12 @@ pub trait Container: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// [`ContainerError::Timeout`], `ConnectionLost`, `MemoryExhausted` or `Unhealthy`.
-    async fn init(&self, body: Bytes, timeout: Duration, limit: ResponseLimit) -> Result<Response, ContainerError>;
+    async fn init(
+        &self,
+        body: Bytes,
+        timeout: Duration,
+        limit: ResponseLimit,
+    ) -> Result<Response, ContainerError>;
 
     /// Sends the body of `/run` (compact JSON whose `activation_id` is `id`) and waits for the answer.
     ///

@@ -54,7 +54,9 @@ impl FromStr for ActivationId {
         if !text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
             return Err(ActivationIdError::Digits);
         }
-        u128::from_str_radix(text, 16).map(Self).map_err(|_| ActivationIdError::Digits)
+        u128::from_str_radix(text, 16)
+            .map(Self)
+            .map_err(|_| ActivationIdError::Digits)
     }
 }
 
@@ -98,7 +100,13 @@ mod tests {
     /// rest-api §4.2: the two texts for a bad identifier.
     #[test]
     fn bad_identifiers_are_told_apart() {
-        assert_eq!("abc".parse::<ActivationId>(), Err(ActivationIdError::Length(3)));
-        assert_eq!("A".repeat(32).parse::<ActivationId>(), Err(ActivationIdError::Digits));
+        assert_eq!(
+            "abc".parse::<ActivationId>(),
+            Err(ActivationIdError::Length(3))
+        );
+        assert_eq!(
+            "A".repeat(32).parse::<ActivationId>(),
+            Err(ActivationIdError::Digits)
+        );
     }
 }

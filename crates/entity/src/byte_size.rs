@@ -19,6 +19,26 @@ impl ByteSize {
         Self(mebibytes.saturating_mul(1024 * 1024))
     }
 
+    /// Reads `<n> B|KB|MB|GB`; the blank and the `B` may be left out, case does not matter.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, unit) = text.split_at_checked(digits)?;
+        let shift = match unit.trim().to_ascii_lowercase().as_str() {
+            "b" => 0,
+            "k" | "kb" => 10,
+            "m" | "mb" => 20,
+            "g" | "gb" => 30,
+            _ => return None,
+        };
+        number
+            .parse::<u64>()
+            .ok()?
+            .checked_mul(1 << shift)
+            .map(Self)
+    }
+
     /// Returns the size in bytes.
     #[must_use]
     pub const fn as_bytes(self) -> u64 {
@@ -36,5 +56,24 @@ impl ByteSize {
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} B", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// entities §10.
+    #[test]
+    fn sizes_are_read_with_their_units() {
+        assert_eq!(ByteSize::parse("256 MB"), Some(ByteSize::mib(256)));
+        assert_eq!(ByteSize::parse("1k"), Some(ByteSize::bytes(1024)));
+        assert_eq!(
+            ByteSize::parse("1048576 B").unwrap().to_string(),
+            "1048576 B"
+        );
+        for bad in ["", "5", "MB", "1 TB", "-1 MB", "99999999999999999999 B"] {
+            assert_eq!(ByteSize::parse(bad), None, "{bad}");
+        }
     }
 }

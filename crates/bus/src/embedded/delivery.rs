@@ -1,0 +1,161 @@
+//! One activation on its way, as its sender and its receiver hold it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::Mutex;
+
+use crate::{ActivationMessage, BusError, Delivery, SentActivation};
+
+use super::Journal;
+
+/// Whether the journal has the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Journaled {
+    No,
+    /// An append was begun, and its caller went away or was told that it failed.
+    Perhaps,
+    Yes,
+}
+
+/// How far an activation came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Progress {
+    Waiting,
+    Started,
+    Finished,
+}
+
+/// What sender and receiver must agree on.
+#[derive(Debug)]
+struct State {
+    journaled: Journaled,
+    progress: Progress,
+}
+
+/// An activation on its way.
+///
+/// Every change of the journal is made under `state`, so that sender and receiver change it one after
+/// the other: an activation that is started while it is being persisted is either appended as started,
+/// or marked after. The record's transaction needs no lock: the journal itself takes no entry for an
+/// activation whose record is there.
+#[derive(Debug)]
+pub(super) struct Shipment {
+    message: Arc<ActivationMessage>,
+    journal: Arc<dyn Journal>,
+    was_started: bool,
+    /// Held while the journal is written, hence an async lock; only one sender and one receiver contend.
+    state: Mutex<State>,
+}
+
+impl Shipment {
+    pub(super) fn new(
+        message: Arc<ActivationMessage>,
+        journal: Arc<dyn Journal>,
+        journaled: Journaled,
+        was_started: bool,
+    ) -> Self {
+        let progress = if was_started {
+            Progress::Started
+        } else {
+            Progress::Waiting
+        };
+        Self {
+            message,
+            journal,
+            was_started,
+            state: Mutex::new(State {
+                journaled,
+                progress,
+            }),
+        }
+    }
+
+    pub(super) fn message(&self) -> &Arc<ActivationMessage> {
+        &self.message
+    }
+
+    /// Appends the message unless it is there or no longer needed.
+    pub(super) async fn append(&self) -> Result<(), BusError> {
+        let mut state = self.state.lock().await;
+        if state.journaled == Journaled::Yes || state.progress == Progress::Finished {
+            return Ok(());
+        }
+        let message = serde_json::to_vec(&*self.message).map_err(unavailable)?;
+        // Before the call: if this future is dropped the append may be done all the same.
+        state.journaled = Journaled::Perhaps;
+        let started = state.progress == Progress::Started;
+        self.journal
+            .append(self.message.activation_id, message, started)
+            .await
+            .map_err(BusError::Unavailable)?;
+        state.journaled = Journaled::Yes;
+        Ok(())
+    }
+
+    async fn start(&self) -> Result<(), BusError> {
+        let mut state = self.state.lock().await;
+        if state.progress == Progress::Waiting {
+            state.progress = Progress::Started;
+        }
+        match state.journaled {
+            Journaled::No => Ok(()),
+            Journaled::Perhaps | Journaled::Yes => self
+                .journal
+                .mark_started(self.message.activation_id)
+                .await
+                .map_err(BusError::Unavailable),
+        }
+    }
+
+    async fn finish(&self) -> Result<(), BusError> {
+        let mut state = self.state.lock().await;
+        state.progress = Progress::Finished;
+        match state.journaled {
+            Journaled::No => Ok(()),
+            Journaled::Perhaps | Journaled::Yes => self
+                .journal
+                .remove(self.message.activation_id)
+                .await
+                .map_err(BusError::Unavailable),
+        }
+    }
+}
+
+fn unavailable(error: serde_json::Error) -> BusError {
+    BusError::Unavailable(Box::new(error))
+}
+
+/// The sender's side.
+#[derive(Debug)]
+pub(super) struct Sent(pub(super) Arc<Shipment>);
+
+#[async_trait]
+impl SentActivation for Sent {
+    async fn persist(&self) -> Result<(), BusError> {
+        self.0.append().await
+    }
+}
+
+/// The receiver's side.
+#[derive(Debug)]
+pub(super) struct Received(pub(super) Arc<Shipment>);
+
+#[async_trait]
+impl Delivery for Received {
+    fn message(&self) -> &Arc<ActivationMessage> {
+        self.0.message()
+    }
+
+    fn was_started(&self) -> bool {
+        self.0.was_started
+    }
+
+    async fn start(&self) -> Result<(), BusError> {
+        self.0.start().await
+    }
+
+    async fn finish(&self) -> Result<(), BusError> {
+        self.0.finish().await
+    }
+}

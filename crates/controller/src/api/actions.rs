@@ -1,0 +1,308 @@
+//! Actions: list, read, write, delete. Source: rest-api §8, entities §3.
+
+use http::StatusCode;
+use oxwhisk_entity::json::JsonKind;
+use oxwhisk_entity::{
+    ActionLimits, EntityName, EntityPath, Exec, ExecError, FullyQualifiedName, Json, LimitsPatch,
+    Parameters, Privilege, SemVer, WhiskAction, WhiskPackage,
+};
+use oxwhisk_store::{ArtifactQuery, Collection, Scope};
+
+use super::edit::{CommonEdit, already_exists, check_size, count_reply, list_reply};
+use super::{Caller, EntityRef};
+use crate::controller::Controller;
+use crate::entities::{Stored, WhiskEntity};
+use crate::entitlement::Resource;
+use crate::http::{ApiError, ListQuery, Reply};
+use crate::invocation::action_name;
+use crate::messages;
+
+/// A request to write an action.
+#[derive(Debug)]
+struct ActionEdit {
+    common: CommonEdit,
+    exec: Option<Exec>,
+}
+
+impl Controller {
+    /// `GET …/actions`
+    pub(crate) async fn list_actions(&self, caller: &Caller<'_>) -> Result<Reply, ApiError> {
+        self.list_actions_of(caller, Scope::Namespace(caller.namespace.to_string()))
+            .await
+    }
+
+    /// `GET …/actions/{pkg}/`
+    pub(crate) async fn list_package(
+        &self,
+        caller: &Caller<'_>,
+        package: EntityName,
+    ) -> Result<Reply, ApiError> {
+        // The trailing slash names no action, so the right to read one in the package is what counts.
+        let resource = Resource::PackagedAction {
+            namespace: caller.namespace.clone(),
+            package: package.clone(),
+            name: package.clone(),
+        };
+        self.entitled(caller, Privilege::Read, &resource).await?;
+        let name = FullyQualifiedName::new(EntityPath::from(&caller.namespace), package);
+        let package = self.entities.require::<WhiskPackage>(&name).await?.entity;
+        let provider = package.binding.as_ref().map_or_else(
+            || package.path(),
+            |binding| EntityPath::from(&binding.namespace).join(&binding.name),
+        );
+        self.list_actions_of(caller, Scope::Path(provider)).await
+    }
+
+    async fn list_actions_of(&self, caller: &Caller<'_>, scope: Scope) -> Result<Reply, ApiError> {
+        let list = ListQuery::of(&caller.request.query, "actions")?;
+        let query = ArtifactQuery {
+            collection: Collection::Actions,
+            scope,
+            skip: list.skip,
+            limit: list.limit,
+            only_public: false,
+        };
+        if list.count {
+            return Ok(count_reply(
+                "actions",
+                self.entities.count(&query).await?,
+                list,
+            ));
+        }
+        let actions = self.entities.list::<WhiskAction>(&query).await?;
+        Ok(list_reply(actions.iter().map(WhiskAction::to_summary)))
+    }
+
+    /// `GET …/actions/[pkg/]{name}`
+    pub(crate) async fn get_action(
+        &self,
+        caller: &Caller<'_>,
+        entity: &EntityRef,
+    ) -> Result<Reply, ApiError> {
+        let with_code = caller.request.query.flag("code", true)?;
+        let name = action_name(&caller.namespace, entity.package.as_ref(), &entity.name);
+        let resolved = self.resolve(&name).await?;
+        let mut action = resolved.action;
+        action.parameters = resolved.parameters;
+        if with_code {
+            return Ok(Reply::json(
+                self.entities.with_code(&action).await?.to_api(),
+            ));
+        }
+        action.exec = action.exec.without_code();
+        let shown = action.to_api();
+        let Some(binding) = resolved.binding else {
+            return Ok(Reply::json(shown));
+        };
+        let mut members = shown.members().unwrap_or_default();
+        members.set("binding".to_owned(), Json::from(binding.as_str()));
+        Ok(Reply::json(members.to_json()))
+    }
+
+    /// `PUT …/actions/[pkg/]{name}`
+    pub(crate) async fn put_action(
+        &self,
+        caller: &Caller<'_>,
+        entity: &EntityRef,
+    ) -> Result<Reply, ApiError> {
+        let edit = self.parse_action(caller)?;
+        let overwrite = caller.request.query.flag("overwrite", false)?;
+        let late = edit.common.late()?;
+        let limits = match edit.common.member("limits") {
+            None => LimitsPatch::default(),
+            Some(value) => LimitsPatch::from_json(value)
+                .map_err(|error| ApiError::malformed(&error.to_string()))?,
+        };
+        let removed = removed_annotations(&edit.common)?;
+        self.check_action_limits(caller, limits)?;
+        let name = self.writable_name(caller, entity).await?;
+        let existing = self.entities.get::<WhiskAction>(&name).await?;
+        if existing.is_some() && !overwrite {
+            return Err(already_exists());
+        }
+        let kind = edit
+            .exec
+            .as_ref()
+            .or_else(|| existing.as_ref().map(|found| &found.entity.exec))
+            .map(Exec::kind);
+        self.check_kind(caller, kind)?;
+        let now = self.clock.epoch_ms();
+        let (action, replaces) = match existing {
+            None => {
+                let exec = edit.exec.ok_or_else(|| {
+                    ApiError::new(StatusCode::BAD_REQUEST, messages::EXEC_UNDEFINED)
+                })?;
+                let annotations = edit.common.annotations.unwrap_or_default();
+                let action = WhiskAction {
+                    namespace: name.path,
+                    name: name.name,
+                    annotations: created_annotations(&annotations, exec.kind()),
+                    exec,
+                    parameters: edit.common.parameters.unwrap_or_default(),
+                    limits: limits.apply(ActionLimits::default()),
+                    version: late.version.unwrap_or(SemVer::FIRST),
+                    publish: late.publish.unwrap_or(false),
+                    updated: now,
+                };
+                (action, None)
+            }
+            Some(Stored {
+                entity: old,
+                revision,
+            }) => {
+                let exec = edit.exec.unwrap_or(old.exec);
+                let annotations = old.annotations.without(&removed);
+                let annotations = annotations.merged(&edit.common.annotations.unwrap_or_default());
+                let action = WhiskAction {
+                    annotations: annotations.with("exec", Json::from(exec.kind())),
+                    exec,
+                    parameters: edit.common.parameters.unwrap_or(old.parameters),
+                    limits: limits.apply(old.limits),
+                    version: late.version.unwrap_or_else(|| old.version.next_patch()),
+                    publish: late.publish.unwrap_or(old.publish),
+                    updated: now,
+                    namespace: old.namespace,
+                    name: old.name,
+                };
+                (action, Some(revision))
+            }
+        };
+        let whole = self.entities.with_code(&action).await?;
+        self.entities
+            .put(WhiskEntity::Action(action), replaces)
+            .await?;
+        Ok(Reply::json(whole.to_api()))
+    }
+
+    /// `DELETE …/actions/[pkg/]{name}`
+    pub(crate) async fn delete_action(
+        &self,
+        caller: &Caller<'_>,
+        entity: &EntityRef,
+    ) -> Result<Reply, ApiError> {
+        let name = self.writable_name(caller, entity).await?;
+        let stored = self.entities.require::<WhiskAction>(&name).await?;
+        let whole = self.entities.with_code(&stored.entity).await?;
+        self.entities.delete(&name, &stored.revision).await?;
+        Ok(Reply::json(whole.to_api()))
+    }
+
+    fn parse_action(&self, caller: &Caller<'_>) -> Result<ActionEdit, ApiError> {
+        let body = caller.request.json()?;
+        let members = body
+            .members()
+            .ok_or_else(|| ApiError::malformed("Object expected in field 'exec'"))?;
+        let exec = match members.get_some("exec") {
+            None => None,
+            Some(value) => Some(Exec::from_request(value, &self.config.manifest).map_err(
+                |error| match error {
+                    ExecError::Undecodable => ApiError::internal(),
+                    error => ApiError::malformed(&error.to_string()),
+                },
+            )?),
+        };
+        let common = CommonEdit::parse(&body)?;
+        check_size(
+            "exec",
+            exec.as_ref().map_or(0, Exec::size),
+            self.config.limits.exec,
+        )?;
+        common.check_sizes(self.config.limits.parameters)?;
+        Ok(ActionEdit { common, exec })
+    }
+
+    fn check_action_limits(
+        &self,
+        caller: &Caller<'_>,
+        limits: LimitsPatch,
+    ) -> Result<(), ApiError> {
+        let bad = |text: String| ApiError::new(StatusCode::BAD_REQUEST, text);
+        limits
+            .check(&self.action_bounds(caller.identity))
+            .map_err(|error| bad(error.to_string()))?;
+        let allowed = self.concurrency_of(caller.identity);
+        if limits
+            .instances
+            .is_some_and(|instances| instances.unsigned_abs() > allowed)
+        {
+            return Err(bad(messages::too_many_instances(allowed)));
+        }
+        Ok(())
+    }
+
+    fn check_kind(&self, caller: &Caller<'_>, kind: Option<&str>) -> Result<(), ApiError> {
+        let Some(kind) = kind else { return Ok(()) };
+        if self.config.manifest.is_deprecated(kind) {
+            return Err(ApiError::new(
+                StatusCode::BAD_REQUEST,
+                messages::deprecated(kind),
+            ));
+        }
+        match &caller.identity.limits.allowed_kinds {
+            Some(allowed) if !allowed.iter().any(|found| found == kind) => Err(ApiError::new(
+                StatusCode::FORBIDDEN,
+                messages::kind_not_allowed(kind),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the name of an action that may be written: its package must exist and be no binding.
+    async fn writable_name(
+        &self,
+        caller: &Caller<'_>,
+        entity: &EntityRef,
+    ) -> Result<FullyQualifiedName, ApiError> {
+        let name = action_name(&caller.namespace, entity.package.as_ref(), &entity.name);
+        if let Some(package) = &entity.package {
+            let package =
+                FullyQualifiedName::new(EntityPath::from(&caller.namespace), package.clone());
+            if self
+                .entities
+                .require::<WhiskPackage>(&package)
+                .await?
+                .entity
+                .binding
+                .is_some()
+            {
+                return Err(ApiError::new(
+                    StatusCode::BAD_REQUEST,
+                    messages::NOT_ON_BINDING,
+                ));
+            }
+        }
+        Ok(name)
+    }
+}
+
+/// A new action is not told the caller's key unless its request says something about it (entities §3.3).
+pub(crate) fn created_annotations(given: &Parameters, kind: &str) -> Parameters {
+    let given = match given.get("provide-api-key") {
+        Some(_) => given.clone(),
+        None => given.with("provide-api-key", Json::from(false)),
+    };
+    given.with("exec", Json::from(kind))
+}
+
+fn removed_annotations(common: &CommonEdit) -> Result<Vec<String>, ApiError> {
+    let Some(value) = common.member("delAnnotations") else {
+        return Ok(Vec::new());
+    };
+    if value.kind() != JsonKind::Array {
+        return Err(ApiError::malformed(&format!(
+            "Expected Array as JsArray, but got {value}"
+        )));
+    }
+    let read = |element: &Json| match element.as_str() {
+        Some(text) => Ok(text.into_owned()),
+        None => Err(ApiError::malformed(&format!(
+            "Expected String as JsString, but got {element}"
+        ))),
+    };
+    value
+        .elements()
+        .unwrap_or_default()
+        .iter()
+        .map(read)
+        .collect()
+}

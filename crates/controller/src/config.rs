@@ -1,0 +1,74 @@
+//! What a controller is told at start.
+
+use std::fmt;
+
+use oxwhisk_bus::{ControllerId, InvokerId};
+use oxwhisk_entity::{ByteSize, ExecManifest, LimitBounds};
+
+/// Tells the time.
+pub trait Clock: Send + Sync + fmt::Debug {
+    /// Returns the milliseconds since the epoch.
+    fn epoch_ms(&self) -> u64;
+}
+
+/// Limits of a deployment. A namespace may have its own.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Invocations a minute and namespace. Default 60; 0 refuses all.
+    pub invocations_per_minute: u32,
+    /// Trigger fires a minute and namespace. Default 60; 0 refuses all.
+    pub fires_per_minute: u32,
+    /// Activations in flight in a namespace. Default 30; 0 refuses all.
+    pub concurrent_invocations: u32,
+    /// Actions in a sequence. Default 50.
+    pub sequence_length: u32,
+    /// What actions may ask for.
+    pub action: LimitBounds,
+    /// Size of an action's code. Default 48 MB.
+    pub exec: ByteSize,
+    /// Size of parameters and of annotations. Default 1 MB.
+    pub parameters: ByteSize,
+    /// Size of arguments. Default 1 MB.
+    pub payload: ByteSize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            invocations_per_minute: 60,
+            fires_per_minute: 60,
+            concurrent_invocations: 30,
+            sequence_length: 50,
+            action: LimitBounds::default(),
+            exec: ByteSize::mib(48),
+            parameters: ByteSize::mib(1),
+            payload: ByteSize::mib(1),
+        }
+    }
+}
+
+/// Which build this is; shown by `GET /api/v1`.
+#[derive(Debug, Clone)]
+pub struct BuildInfo {
+    /// When it was built.
+    pub date: String,
+    /// Its number or revision.
+    pub number: String,
+}
+
+/// What a controller is told at start.
+#[derive(Debug, Clone)]
+pub struct ControllerConfig {
+    /// Which controller this is.
+    pub id: ControllerId,
+    /// The invoker that gets the activations.
+    pub invoker: InvokerId,
+    /// Limits of the deployment.
+    pub limits: Limits,
+    /// The kinds that there are.
+    pub manifest: ExecManifest,
+    /// Which build this is.
+    pub build: BuildInfo,
+    /// `user:password` for the endpoints that change the controller itself; `None` refuses all.
+    pub admin: Option<String>,
+}

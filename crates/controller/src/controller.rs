@@ -1,0 +1,72 @@
+//! The controller's parts, put together.
+
+use std::sync::Arc;
+
+use oxwhisk_bus::{BusError, MessageBus};
+use oxwhisk_store::{ActivationStore, ArtifactStore, SubjectStore};
+
+use crate::auth::Authenticator;
+use crate::balancer::LoadBalancer;
+use crate::config::{Clock, ControllerConfig};
+use crate::entities::EntityStore;
+use crate::throttle::RateThrottle;
+
+/// Where a controller keeps what it knows.
+#[derive(Debug, Clone)]
+pub struct Stores {
+    /// Entities.
+    pub artifacts: Arc<dyn ArtifactStore>,
+    /// Records.
+    pub activations: Arc<dyn ActivationStore>,
+    /// Keys.
+    pub subjects: Arc<dyn SubjectStore>,
+}
+
+/// One controller. Shared by all its connections.
+#[derive(Debug)]
+pub struct Controller {
+    pub(crate) config: ControllerConfig,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) authenticator: Authenticator,
+    pub(crate) entities: EntityStore,
+    pub(crate) activations: Arc<dyn ActivationStore>,
+    pub(crate) balancer: LoadBalancer,
+    pub(crate) invocations: RateThrottle,
+    pub(crate) fires: RateThrottle,
+    bus: Arc<dyn MessageBus>,
+}
+
+impl Controller {
+    /// Puts a controller together. It answers and sends nothing by itself.
+    #[must_use]
+    pub fn new(
+        config: ControllerConfig,
+        stores: Stores,
+        bus: Arc<dyn MessageBus>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let balancer =
+            LoadBalancer::new(Arc::clone(&bus), config.invoker.clone(), Arc::clone(&clock));
+        Self {
+            authenticator: Authenticator::new(stores.subjects, Arc::clone(&clock)),
+            entities: EntityStore::new(stores.artifacts),
+            activations: stores.activations,
+            balancer,
+            invocations: RateThrottle::default(),
+            fires: RateThrottle::default(),
+            config,
+            clock,
+            bus,
+        }
+    }
+
+    /// Receives acknowledgements until the bus ends.
+    ///
+    /// # Errors
+    /// [`BusError`] if the topic of this controller cannot be read.
+    pub async fn run(&self) -> Result<(), BusError> {
+        let acks = self.bus.acknowledgements(&self.config.id).await?;
+        self.balancer.run(acks).await;
+        Ok(())
+    }
+}

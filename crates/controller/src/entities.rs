@@ -1,0 +1,319 @@
+//! Entities, read through a cache and written with their revisions.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use oxwhisk_entity::{
+    Code, Exec, FullyQualifiedName, Json, WhiskAction, WhiskPackage, WhiskRule, WhiskTrigger,
+};
+use oxwhisk_store::{
+    ArtifactQuery, ArtifactStore, Attachment, Collection, Document, DocumentId, NewDocument,
+    Revision, StoreError,
+};
+use quick_cache::sync::Cache;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::http::ApiError;
+
+/// How many entities are remembered.
+const REMEMBERED: usize = 1_000;
+/// Longer code is kept beside the action's document.
+const INLINE_CODE: usize = 16 * 1024;
+
+/// An entity of any kind.
+#[derive(Debug, Clone)]
+pub(crate) enum WhiskEntity {
+    Action(WhiskAction),
+    Package(WhiskPackage),
+    Trigger(WhiskTrigger),
+    Rule(WhiskRule),
+}
+
+/// An entity as it is stored now.
+#[derive(Debug, Clone)]
+pub(crate) struct Stored<T> {
+    pub(crate) entity: T,
+    pub(crate) revision: Revision,
+}
+
+/// A kind of entity that can be told from the others.
+pub(crate) trait EntityKind: Clone + DeserializeOwned {
+    const COLLECTION: Collection;
+    fn of(entity: &WhiskEntity) -> Option<&Self>;
+}
+
+macro_rules! entity_kind {
+    ($type:ty, $variant:ident, $collection:ident) => {
+        impl EntityKind for $type {
+            const COLLECTION: Collection = Collection::$collection;
+            fn of(entity: &WhiskEntity) -> Option<&Self> {
+                match entity {
+                    WhiskEntity::$variant(found) => Some(found),
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+entity_kind!(WhiskAction, Action, Actions);
+entity_kind!(WhiskPackage, Package, Packages);
+entity_kind!(WhiskTrigger, Trigger, Triggers);
+entity_kind!(WhiskRule, Rule, Rules);
+
+/// The artifact store with the entities that were used last.
+#[derive(Debug)]
+pub(crate) struct EntityStore {
+    artifacts: Arc<dyn ArtifactStore>,
+    cache: Cache<DocumentId, Arc<Stored<WhiskEntity>>>,
+    /// Counts writes, so that a read that began before one does not fill the cache after it. A std lock, held for a
+    /// few instructions.
+    writes: Mutex<u64>,
+}
+
+impl EntityStore {
+    pub(crate) fn new(artifacts: Arc<dyn ArtifactStore>) -> Self {
+        Self {
+            artifacts,
+            cache: Cache::new(REMEMBERED),
+            writes: Mutex::new(0),
+        }
+    }
+
+    /// Returns what is stored under a name, whatever kind it is.
+    pub(crate) async fn find(
+        &self,
+        name: &FullyQualifiedName,
+    ) -> Result<Option<Arc<Stored<WhiskEntity>>>, StoreError> {
+        let id = DocumentId::from(name);
+        if let Some(found) = self.cache.get(&id) {
+            return Ok(Some(found));
+        }
+        let seen = *self.lock();
+        let Some(document) = self.artifacts.get(&id).await? else {
+            return Ok(None);
+        };
+        let stored = Arc::new(read(&document)?);
+        let writes = self.lock();
+        if *writes == seen {
+            self.cache.insert(id, Arc::clone(&stored));
+        }
+        Ok(Some(stored))
+    }
+
+    /// Returns an entity of one kind, 409 for another kind, or `None`.
+    pub(crate) async fn get<T: EntityKind>(
+        &self,
+        name: &FullyQualifiedName,
+    ) -> Result<Option<Stored<T>>, ApiError> {
+        match self.find(name).await? {
+            None => Ok(None),
+            Some(stored) => match T::of(&stored.entity) {
+                Some(entity) => Ok(Some(Stored {
+                    entity: entity.clone(),
+                    revision: stored.revision.clone(),
+                })),
+                None => Err(ApiError::other_collection()),
+            },
+        }
+    }
+
+    /// Returns an entity of one kind; 404 if it is missing.
+    pub(crate) async fn require<T: EntityKind>(
+        &self,
+        name: &FullyQualifiedName,
+    ) -> Result<Stored<T>, ApiError> {
+        self.get(name).await?.ok_or_else(ApiError::not_found)
+    }
+
+    /// Stores an entity in place of a state of it.
+    pub(crate) async fn put(
+        &self,
+        entity: WhiskEntity,
+        replaces: Option<Revision>,
+    ) -> Result<(), StoreError> {
+        let document = write(entity, replaces);
+        let id = document.id.clone();
+        let outcome = self.artifacts.put(document).await;
+        self.forget(&id);
+        outcome.map(|_revision| ())
+    }
+
+    /// Deletes a state of an entity.
+    pub(crate) async fn delete(
+        &self,
+        name: &FullyQualifiedName,
+        revision: &Revision,
+    ) -> Result<(), StoreError> {
+        let id = DocumentId::from(name);
+        let outcome = self.artifacts.delete(&id, revision).await;
+        self.forget(&id);
+        outcome
+    }
+
+    /// Lists entities of one kind.
+    pub(crate) async fn list<T: EntityKind>(
+        &self,
+        query: &ArtifactQuery,
+    ) -> Result<Vec<T>, StoreError> {
+        self.artifacts
+            .list(query)
+            .await?
+            .iter()
+            .map(parse)
+            .collect()
+    }
+
+    /// Counts entities.
+    pub(crate) async fn count(&self, query: &ArtifactQuery) -> Result<u64, StoreError> {
+        self.artifacts.count(query).await
+    }
+
+    /// Returns the action with its code in place, if that is kept beside the document.
+    pub(crate) async fn with_code(&self, action: &WhiskAction) -> Result<WhiskAction, StoreError> {
+        let Exec::Code(exec) = &action.exec else {
+            return Ok(action.clone());
+        };
+        let Some(name) = exec.code.as_ref().and_then(own_attachment) else {
+            return Ok(action.clone());
+        };
+        let id = DocumentId::from(&action.qualified_name());
+        let content = self.artifacts.attachment(&id, &name).await?;
+        let code = String::from_utf8_lossy(&content).as_ref().into();
+        let mut whole = action.clone();
+        if let Exec::Code(exec) = &mut whole.exec {
+            exec.code = Some(Code::Inline(code));
+        }
+        Ok(whole)
+    }
+
+    fn forget(&self, id: &DocumentId) {
+        let mut writes = self.lock();
+        *writes += 1;
+        self.cache.remove(id);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, u64> {
+        self.writes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn read(document: &Document) -> Result<Stored<WhiskEntity>, StoreError> {
+    let entity = match document.collection {
+        Collection::Actions => WhiskEntity::Action(parse(document)?),
+        Collection::Packages => WhiskEntity::Package(parse(document)?),
+        Collection::Triggers => WhiskEntity::Trigger(parse(document)?),
+        Collection::Rules => WhiskEntity::Rule(parse(document)?),
+    };
+    Ok(Stored {
+        entity,
+        revision: document.revision.clone(),
+    })
+}
+
+fn parse<T: DeserializeOwned>(document: &Document) -> Result<T, StoreError> {
+    serde_json::from_str(document.body.text()).map_err(|source| StoreError::Corrupt {
+        id: document.id.clone(),
+        source: Box::new(source),
+    })
+}
+
+fn write(entity: WhiskEntity, replaces: Option<Revision>) -> NewDocument {
+    let (collection, name, updated, public) = match &entity {
+        WhiskEntity::Action(action) => (
+            Collection::Actions,
+            action.qualified_name(),
+            action.updated,
+            false,
+        ),
+        WhiskEntity::Package(package) => (
+            Collection::Packages,
+            package.qualified_name(),
+            package.updated,
+            package.is_public(),
+        ),
+        WhiskEntity::Trigger(trigger) => (
+            Collection::Triggers,
+            trigger.qualified_name(),
+            trigger.updated,
+            false,
+        ),
+        WhiskEntity::Rule(rule) => (
+            Collection::Rules,
+            rule.qualified_name(),
+            rule.updated,
+            false,
+        ),
+    };
+    let mut attachment = None;
+    let mut keep_attachments = false;
+    let body = match entity {
+        WhiskEntity::Action(mut action) => {
+            attachment = detach_code(&mut action);
+            keep_attachments = attachment.is_none() && has_own_attachment(&action);
+            Json::of(&action)
+        }
+        WhiskEntity::Package(package) => Json::of(&package),
+        WhiskEntity::Trigger(trigger) => Json::of(&trigger),
+        WhiskEntity::Rule(rule) => Json::of(&rule),
+    };
+    let id = DocumentId::from(&name);
+    NewDocument {
+        id,
+        collection,
+        path: name.path,
+        updated,
+        public,
+        body,
+        replaces,
+        attachment,
+        keep_attachments,
+    }
+}
+
+/// The record that stands for code kept beside the document.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CodeRecord {
+    attachment_name: String,
+}
+
+/// Names of our own attachments begin so; others were sent by a client and stand for nothing.
+const OWN_ATTACHMENT: &str = "code-";
+
+fn own_attachment(code: &Code) -> Option<String> {
+    let Code::Attached(record) = code else {
+        return None;
+    };
+    let record: CodeRecord = serde_json::from_str(record.text()).ok()?;
+    record
+        .attachment_name
+        .starts_with(OWN_ATTACHMENT)
+        .then_some(record.attachment_name)
+}
+
+fn has_own_attachment(action: &WhiskAction) -> bool {
+    matches!(&action.exec, Exec::Code(exec) if exec.code.as_ref().and_then(own_attachment).is_some())
+}
+
+/// Takes long code out of an action and leaves a record of it.
+fn detach_code(action: &mut WhiskAction) -> Option<Attachment> {
+    let Exec::Code(exec) = &mut action.exec else {
+        return None;
+    };
+    let Some(Code::Inline(text)) = &exec.code else {
+        return None;
+    };
+    if text.len() <= INLINE_CODE {
+        return None;
+    }
+    let name = format!("{OWN_ATTACHMENT}{:032x}", rand::random::<u128>());
+    let content = Bytes::copy_from_slice(text.as_bytes());
+    let record = serde_json::json!({"attachmentName": name, "attachmentType": "text/plain", "length": content.len()});
+    exec.code = Some(Code::Attached(Json::of(&record)));
+    Some(Attachment {
+        name,
+        content_type: "text/plain".to_owned(),
+        content,
+    })
+}

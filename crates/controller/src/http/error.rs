@@ -1,0 +1,143 @@
+//! Failures of requests, and the status and text that each has.
+
+use http::{HeaderName, StatusCode, header};
+use oxwhisk_bus::BusError;
+use oxwhisk_store::StoreError;
+
+use super::Cors;
+use crate::messages;
+
+/// A failed request: what the client is told. What stands behind it is logged where it is found.
+#[derive(Debug, Clone)]
+pub(crate) struct ApiError {
+    pub(crate) status: StatusCode,
+    pub(crate) message: String,
+    pub(crate) cors: Cors,
+    /// A header that goes with the status.
+    pub(crate) header: Option<(HeaderName, &'static str)>,
+}
+
+impl ApiError {
+    /// A failure that a handler found. It carries the CORS headers of the REST API.
+    pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            message: message.into(),
+            cors: Cors::Rest,
+            header: None,
+        }
+    }
+
+    /// A failure found before a handler ran: no CORS headers.
+    pub(crate) fn rejection(status: StatusCode, message: impl Into<String>) -> Self {
+        Self {
+            cors: Cors::Absent,
+            ..Self::new(status, message)
+        }
+    }
+
+    /// 401 of the API's authentication, with its challenge.
+    pub(crate) fn unauthenticated(message: &str) -> Self {
+        let challenge = "Basic realm=\"OpenWhisk secure realm\",charset=UTF-8";
+        Self {
+            header: Some((header::WWW_AUTHENTICATE, challenge)),
+            ..Self::rejection(StatusCode::UNAUTHORIZED, message)
+        }
+    }
+
+    /// 404 because no route leads there.
+    pub(crate) fn no_route() -> Self {
+        Self::rejection(StatusCode::NOT_FOUND, messages::NO_ROUTE)
+    }
+
+    /// 405 with the methods that there are.
+    pub(crate) fn bad_method(allowed: &'static str) -> Self {
+        Self {
+            header: Some((header::ALLOW, allowed)),
+            ..Self::rejection(
+                StatusCode::METHOD_NOT_ALLOWED,
+                messages::bad_method(allowed),
+            )
+        }
+    }
+
+    /// 400 because of the body's content.
+    pub(crate) fn malformed(detail: &str) -> Self {
+        Self::rejection(StatusCode::BAD_REQUEST, messages::malformed(detail))
+    }
+
+    /// 404 because the entity is missing.
+    pub(crate) fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, messages::NOT_FOUND)
+    }
+
+    /// 403 naming what may not be used.
+    pub(crate) fn forbidden(names: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, messages::not_authorized(names))
+    }
+
+    /// 409 because the name belongs to another kind of entity.
+    pub(crate) fn other_collection() -> Self {
+        Self::new(StatusCode::CONFLICT, messages::OTHER_COLLECTION)
+    }
+
+    /// 500 with the default text.
+    pub(crate) fn internal() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, messages::INTERNAL_ERROR)
+    }
+}
+
+/// rest-api §5.5.
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict { .. } => {
+                Self::new(StatusCode::CONFLICT, messages::CONCURRENT_MODIFICATION)
+            }
+            StoreError::Missing { .. } => Self::not_found(),
+            StoreError::Corrupt { .. } => {
+                tracing::error!(error = %Chain(&error), "stored document cannot be read");
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, messages::CORRUPT)
+            }
+            StoreError::Full => {
+                tracing::error!("the store is full");
+                Self::new(
+                    StatusCode::INSUFFICIENT_STORAGE,
+                    "The store is full. Nothing was changed.",
+                )
+            }
+            StoreError::Unavailable(_) => {
+                tracing::error!(error = %Chain(&error), "store failed");
+                Self::internal()
+            }
+        }
+    }
+}
+
+/// rest-api §5.5, invocation §6.
+impl From<BusError> for ApiError {
+    fn from(error: BusError) -> Self {
+        match error {
+            BusError::TooLarge => Self::new(StatusCode::PAYLOAD_TOO_LARGE, messages::TOO_LARGE),
+            BusError::Full { .. } | BusError::Closed { .. } | BusError::Unavailable(_) => {
+                tracing::warn!(error = %Chain(&error), "activation was not accepted");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, messages::UNAVAILABLE)
+            }
+        }
+    }
+}
+
+/// Prints an error and everything behind it.
+pub(crate) struct Chain<'a>(pub(crate) &'a (dyn std::error::Error + 'a));
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut next = self.0.source();
+        while let Some(source) = next {
+            write!(f, ": {source}")?;
+            next = source.source();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,87 @@
+//! Headers that are read or written on every request.
+
+use std::sync::Arc;
+
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    HeaderMap, HeaderName, HeaderValue,
+};
+use rand::RngExt;
+use rand::distr::Alphanumeric;
+
+/// Header of the transaction id.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Header of the activation that an answer is about.
+pub(crate) const ACTIVATION_ID: HeaderName = HeaderName::from_static("x-openwhisk-activation-id");
+
+/// The transaction id of a request: the caller's, unless it begins with `sid_`, or a random one.
+///
+/// Source: rest-api §2.1.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestId {
+    pub(crate) text: Arc<str>,
+    header: HeaderValue,
+}
+
+impl RequestId {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let given = headers
+            .get(REQUEST_ID)
+            .filter(|value| !value.as_bytes().starts_with(b"sid_"));
+        match given.and_then(|value| value.to_str().ok().map(|text| (value, text))) {
+            Some((value, text)) => Self {
+                text: text.into(),
+                header: value.clone(),
+            },
+            None => Self::random(),
+        }
+    }
+
+    pub(crate) fn random() -> Self {
+        let bytes: Vec<u8> = rand::rng().sample_iter(Alphanumeric).take(32).collect();
+        let text = String::from_utf8_lossy(&bytes);
+        let header =
+            HeaderValue::from_bytes(&bytes).unwrap_or_else(|_| HeaderValue::from_static(""));
+        Self {
+            text: text.as_ref().into(),
+            header,
+        }
+    }
+
+    pub(crate) fn header(&self) -> HeaderValue {
+        self.header.clone()
+    }
+}
+
+/// Which set of CORS headers an answer carries. Source: rest-api §2.3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cors {
+    /// None.
+    Absent,
+    /// Answers of the REST API.
+    Rest,
+    /// Answers of the server's own endpoints.
+    Server,
+}
+
+const ALLOWED_HEADERS: &str =
+    "Authorization, Origin, X-Requested-With, Content-Type, Accept, User-Agent";
+
+impl Cors {
+    pub(crate) fn add_to(self, headers: &mut HeaderMap) {
+        let methods = match self {
+            Self::Absent => return,
+            Self::Rest => "GET, DELETE, POST, PUT, HEAD",
+            Self::Server => "OPTIONS, GET, POST",
+        };
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        headers.insert(
+            ACCESS_CONTROL_ALLOW_HEADERS,
+            HeaderValue::from_static(ALLOWED_HEADERS),
+        );
+        headers.insert(
+            ACCESS_CONTROL_ALLOW_METHODS,
+            HeaderValue::from_static(methods),
+        );
+    }
+}

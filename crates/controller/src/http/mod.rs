@@ -1,0 +1,17 @@
+//! HTTP as OpenWhisk's clients see it: requests taken apart once, answers with their headers.
+
+mod error;
+mod headers;
+mod negotiation;
+mod query;
+mod reply;
+mod request;
+mod target;
+
+pub(crate) use error::ApiError;
+pub(crate) use headers::{Cors, RequestId};
+pub(crate) use negotiation::accepts;
+pub(crate) use query::{ListQuery, Query};
+pub(crate) use reply::{Entity, Reply};
+pub(crate) use request::Request;
+pub(crate) use target::{Target, TargetError, percent_decode};

@@ -1,0 +1,85 @@
+//! One request, read whole.
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode, header};
+use oxwhisk_entity::Json;
+
+use super::{ApiError, Query, RequestId};
+use crate::messages;
+
+/// A request as the handlers take it.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) query: Query,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) id: RequestId,
+    /// When it came in, milliseconds since the epoch.
+    pub(crate) start_ms: u64,
+}
+
+impl Request {
+    /// Reads a body that must be JSON. Source: rest-api §6.3.
+    pub(crate) fn json(&self) -> Result<Json, ApiError> {
+        self.check_json_type()?;
+        Json::parse(&self.body).map_err(|error| ApiError::malformed(&error.to_string()))
+    }
+
+    /// Reads a body that may be missing: `{}` then.
+    pub(crate) fn optional_json(&self) -> Result<Json, ApiError> {
+        if self.body.is_empty() && !self.headers.contains_key(header::CONTENT_TYPE) {
+            return Ok(Json::empty_object());
+        }
+        self.check_json_type()?;
+        if self.body.is_empty() {
+            return Ok(Json::empty_object());
+        }
+        Json::parse(&self.body).map_err(|error| ApiError::malformed(&error.to_string()))
+    }
+
+    fn check_json_type(&self) -> Result<(), ApiError> {
+        let content_type = self.content_type();
+        let is_json = content_type
+            .as_ref()
+            .is_some_and(|found| found.essence_str() == "application/json");
+        if is_json || (content_type.is_none() && self.body.is_empty() && !self.has_content_type()) {
+            return Ok(());
+        }
+        let found = content_type
+            .as_ref()
+            .map_or_else(|| "application/octet-stream".to_owned(), shown);
+        Err(ApiError::rejection(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            messages::unsupported_type(&found),
+        ))
+    }
+
+    fn has_content_type(&self) -> bool {
+        self.headers.contains_key(header::CONTENT_TYPE)
+    }
+
+    /// The media type of the body, if the header can be parsed.
+    fn content_type(&self) -> Option<mime::Mime> {
+        self.headers
+            .get(header::CONTENT_TYPE)?
+            .to_str()
+            .ok()?
+            .parse()
+            .ok()
+    }
+}
+
+/// A media type as the original prints it: character sets in upper case.
+fn shown(found: &mime::Mime) -> String {
+    let mut text = found.essence_str().to_owned();
+    for (name, value) in found.params() {
+        let value = if name == mime::CHARSET {
+            value.as_str().to_uppercase()
+        } else {
+            value.as_str().to_owned()
+        };
+        text.push_str(&format!("; {name}={value}"));
+    }
+    text
+}

@@ -1,0 +1,271 @@
+//! From a request to run an action to its outcome.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use oxwhisk_bus::{ActivationMessage, BusError, Durability, TransactionId};
+use oxwhisk_entity::{
+    ActionLimits, ActivationId, EntityName, EntityPath, Exec, FullyQualifiedName, Identity, Json,
+    Parameters, SemVer, WhiskAction, WhiskActivation, WhiskPackage,
+};
+use oxwhisk_store::Revision;
+
+use crate::api::created_annotations;
+use crate::controller::Controller;
+use crate::entities::{Stored, WhiskEntity};
+use crate::http::ApiError;
+use crate::messages;
+
+/// An action as it was found, ready to be invoked.
+#[derive(Debug, Clone)]
+pub(crate) struct ResolvedAction {
+    /// The action itself; its namespace is the provider's path if it was reached through a binding.
+    pub(crate) action: WhiskAction,
+    /// Parameters of package and binding under the action's own.
+    pub(crate) parameters: Parameters,
+    /// The binding through which it was reached: `ns/binding`.
+    pub(crate) binding: Option<EntityPath>,
+    revision: Revision,
+}
+
+/// A request to run an action.
+#[derive(Debug)]
+pub struct Invocation {
+    /// Who pays for it.
+    pub user: Arc<Identity>,
+    /// The action: `ns/[pkg/]name`.
+    pub action: FullyQualifiedName,
+    /// Arguments: an object.
+    pub payload: Json,
+    /// The request that caused it.
+    pub transid: TransactionId,
+    /// How long to wait for the result; `None` does not wait.
+    pub wait: Option<Duration>,
+}
+
+/// What became of an invocation.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// It ended within the wait; the record has no logs.
+    Finished(Arc<WhiskActivation>),
+    /// It was accepted, durably, and will end later.
+    Accepted(ActivationId),
+}
+
+/// Why an invocation was refused.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct InvocationError {
+    /// HTTP status code that the REST API answers.
+    pub status: StatusCode,
+    /// The text that the REST API answers.
+    pub message: String,
+}
+
+impl From<ApiError> for InvocationError {
+    fn from(error: ApiError) -> Self {
+        Self {
+            status: error.status,
+            message: error.message,
+        }
+    }
+}
+
+impl Controller {
+    /// Invokes an action without looking at throttles and entitlement: for callers inside the process.
+    ///
+    /// # Errors
+    /// [`InvocationError`] if the action is missing, its runtime is deprecated, a final parameter is overridden, or
+    /// no invoker takes it.
+    pub async fn invoke(&self, invocation: Invocation) -> Result<Outcome, InvocationError> {
+        let resolved = self.resolve(&invocation.action).await?;
+        Ok(self.invoke_resolved(resolved, invocation).await?)
+    }
+
+    /// Creates an action from the `exec` of a request, with default limits: for callers inside the process.
+    ///
+    /// # Errors
+    /// [`InvocationError`] if the `exec` is not valid, or the name is taken.
+    pub async fn create_action(
+        &self,
+        name: &FullyQualifiedName,
+        exec: &Json,
+    ) -> Result<(), InvocationError> {
+        let exec = Exec::from_request(exec, &self.config.manifest)
+            .map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, error.to_string()))?;
+        let action = WhiskAction {
+            namespace: name.path.clone(),
+            name: name.name.clone(),
+            annotations: created_annotations(&Parameters::default(), exec.kind()),
+            exec,
+            parameters: Parameters::default(),
+            limits: ActionLimits::default(),
+            version: SemVer::FIRST,
+            publish: false,
+            updated: self.clock.epoch_ms(),
+        };
+        self.entities
+            .put(WhiskEntity::Action(action), None)
+            .await
+            .map_err(ApiError::from)?;
+        Ok(())
+    }
+
+    /// Finds an action, through a binding if its package is one.
+    pub(crate) async fn resolve(
+        &self,
+        name: &FullyQualifiedName,
+    ) -> Result<ResolvedAction, ApiError> {
+        let Some(package_name) = name.path.package() else {
+            let Stored {
+                entity: action,
+                revision,
+            } = self.entities.require::<WhiskAction>(name).await?;
+            return Ok(ResolvedAction {
+                parameters: action.parameters.clone(),
+                action,
+                binding: None,
+                revision,
+            });
+        };
+        let path = FullyQualifiedName::new(name.path.root_path(), package_name);
+        let package = self.entities.require::<WhiskPackage>(&path).await?.entity;
+        let (provider, inherited, binding) = match &package.binding {
+            None => (path, package.parameters.clone(), None),
+            Some(binding) => {
+                let provider = self
+                    .entities
+                    .require::<WhiskPackage>(&binding.qualified_name())
+                    .await?
+                    .entity;
+                let inherited = provider.parameters.merged(&package.parameters);
+                (binding.qualified_name(), inherited, Some(package.path()))
+            }
+        };
+        let real = FullyQualifiedName::new(provider.path.join(&provider.name), name.name.clone());
+        let Stored {
+            entity: action,
+            revision,
+        } = self.entities.require::<WhiskAction>(&real).await?;
+        let parameters = inherited.merged(&action.parameters);
+        Ok(ResolvedAction {
+            action,
+            parameters,
+            binding,
+            revision,
+        })
+    }
+
+    /// Sends an action to an invoker and waits as long as asked.
+    pub(crate) async fn invoke_resolved(
+        &self,
+        resolved: ResolvedAction,
+        invocation: Invocation,
+    ) -> Result<Outcome, ApiError> {
+        let kind = resolved.action.exec.kind();
+        if self.config.manifest.is_deprecated(kind) {
+            return Err(ApiError::new(
+                StatusCode::BAD_REQUEST,
+                messages::deprecated(kind),
+            ));
+        }
+        let content = arguments(&resolved, invocation.payload)?;
+        let timeout =
+            Duration::from_millis(u64::from(resolved.action.limits.timeout.unsigned_abs()));
+        let message = self.message(
+            &resolved,
+            &invocation.user,
+            invocation.transid,
+            content,
+            invocation.wait.is_some(),
+        );
+        let id = message.activation_id;
+        let Some(wait) = invocation.wait else {
+            self.balancer
+                .publish(message, timeout, Durability::Durable)
+                .await?;
+            return Ok(Outcome::Accepted(id));
+        };
+        let flight = self
+            .balancer
+            .publish(message, timeout, Durability::Volatile)
+            .await?;
+        match tokio::time::timeout(wait, flight.result).await {
+            Ok(Ok(activation)) => Ok(Outcome::Finished(activation)),
+            // From here on the caller knows the identifier only, so the activation must survive a crash.
+            Ok(Err(_)) | Err(_) => {
+                flight.sent.persist().await.map_err(unaccepted)?;
+                Ok(Outcome::Accepted(id))
+            }
+        }
+    }
+
+    fn message(
+        &self,
+        resolved: &ResolvedAction,
+        user: &Arc<Identity>,
+        transid: TransactionId,
+        content: Json,
+        blocking: bool,
+    ) -> ActivationMessage {
+        let mut action = resolved.action.qualified_name();
+        action.version = Some(resolved.action.version);
+        action.binding.clone_from(&resolved.binding);
+        let init = resolved
+            .parameters
+            .iter()
+            .filter(|parameter| parameter.init);
+        ActivationMessage {
+            transid,
+            action,
+            revision: Some(resolved.revision.0.clone()),
+            user: Arc::clone(user),
+            activation_id: ActivationId::new(self.clock.epoch_ms(), rand::random()),
+            root_controller_index: self.config.id.clone(),
+            blocking,
+            content: Some(content),
+            init_args: init.map(|parameter| parameter.key.clone()).collect(),
+            locked_args: Json::empty_object(),
+            cause: None,
+        }
+    }
+}
+
+fn unaccepted(error: BusError) -> ApiError {
+    error.into()
+}
+
+/// Merges the payload over the parameters. Source: invocation §2.1–2.2.
+fn arguments(resolved: &ResolvedAction, payload: Json) -> Result<Json, ApiError> {
+    let parameters = &resolved.parameters;
+    if parameters.is_empty() {
+        return Ok(payload);
+    }
+    let given = payload.members().unwrap_or_default();
+    let is_final = |key: &str| parameters.get(key).is_some_and(|value| !value.is_null());
+    if resolved.action.has_final_parameters() && given.iter().any(|(key, _)| is_final(key)) {
+        return Err(ApiError::new(
+            StatusCode::BAD_REQUEST,
+            messages::PARAMETERS_NOT_ALLOWED,
+        ));
+    }
+    let mut merged = parameters.to_members();
+    given
+        .iter()
+        .for_each(|(key, value)| merged.set(key.to_owned(), value.clone()));
+    Ok(merged.to_json())
+}
+
+/// Puts `ns/[pkg/]name` together.
+pub(crate) fn action_name(
+    namespace: &EntityName,
+    package: Option<&EntityName>,
+    name: &EntityName,
+) -> FullyQualifiedName {
+    let path = EntityPath::from(namespace);
+    FullyQualifiedName::new(
+        package.map_or_else(|| path.clone(), |package| path.join(package)),
+        name.clone(),
+    )
+}

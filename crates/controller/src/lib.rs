@@ -1,0 +1,25 @@
+//! The controller: the REST API, entitlement, throttles and the choice of an invoker.
+//!
+//! It never runs an action and knows no backend: it talks to the stores and the bus through their
+//! traits, and to invokers through the bus only. [`Controller::serve`] answers HTTP on a listener,
+//! [`Controller::run`] receives the acknowledgements.
+#![forbid(unsafe_code)]
+
+mod api;
+mod auth;
+mod balancer;
+mod config;
+mod controller;
+mod entities;
+mod entitlement;
+mod http;
+mod invocation;
+mod messages;
+mod router;
+mod serve;
+mod throttle;
+
+pub use config::{BuildInfo, Clock, ControllerConfig, Limits};
+pub use controller::{Controller, Stores};
+pub use invocation::{Invocation, InvocationError, Outcome};
+pub use serve::Origin;

@@ -1,0 +1,148 @@
+//! Texts that clients compare: OpenWhisk's, to the byte.
+//!
+//! Sources: rest-api §3–5, invocation §2–8.
+
+/// The entity is missing.
+pub(crate) const NOT_FOUND: &str = "The requested resource does not exist.";
+/// No route leads there.
+pub(crate) const NO_ROUTE: &str = "The requested resource could not be found.";
+/// No credentials, or not Basic ones.
+pub(crate) const AUTHENTICATION_MISSING: &str =
+    "The resource requires authentication, which was not supplied with the request";
+/// Credentials that are not known.
+pub(crate) const AUTHENTICATION_INVALID: &str = "The supplied authentication is invalid";
+/// Default text of 401.
+pub(crate) const UNAUTHORIZED: &str =
+    "Authentication is possible but has failed or not yet been provided.";
+/// Wrong credentials for the switch that disables the controller.
+pub(crate) const WRONG_PASSWORD: &str = "username or password are wrong.";
+/// Default text of 500.
+pub(crate) const INTERNAL_ERROR: &str = "There was an internal server error.";
+/// Default text of 503.
+pub(crate) const UNAVAILABLE: &str =
+    "The server is currently unavailable (because it is overloaded or down for maintenance).";
+/// Default text of 413.
+pub(crate) const TOO_LARGE: &str =
+    "The request content is larger than the server is willing or able to process.";
+/// The name is taken by an entity of another kind.
+pub(crate) const OTHER_COLLECTION: &str =
+    "Resource by this name exists but is not in this collection.";
+/// Create of what exists.
+pub(crate) const ALREADY_EXISTS: &str = "resource already exists";
+/// The document changed meanwhile.
+pub(crate) const CONCURRENT_MODIFICATION: &str = "Concurrent modification to resource detected.";
+/// The stored document cannot be read.
+pub(crate) const CORRUPT: &str = "Resource is corrupted and cannot be read.";
+/// Create of an action without code.
+pub(crate) const EXEC_UNDEFINED: &str = "exec undefined";
+/// A change through a binding.
+pub(crate) const NOT_ON_BINDING: &str = "Operation not permitted on package binding.";
+/// A caller names a final or reserved parameter.
+pub(crate) const PARAMETERS_NOT_ALLOWED: &str =
+    "Request defines parameters that are not allowed (e.g., reserved properties).";
+/// `count` together with `docs`.
+pub(crate) const DOCS_WITH_COUNT: &str = "The parameter 'docs' is not permitted with 'count'.";
+/// A path below the limits.
+pub(crate) const LIMITS_INNER: &str =
+    "Inner entity level routes for limits are not yet implemented.";
+/// The wait time of a blocking invocation.
+pub(crate) const BAD_TIMEOUT: &str = "Timeout must be number of milliseconds up to 60000.";
+/// Names of namespaces.
+pub(crate) const NAMESPACE_ILLEGAL: &str = "The namespace contains illegal characters.";
+/// Names of entities.
+pub(crate) const NAME_ILLEGAL: &str = "The name of the entity contains illegal characters.";
+/// A package that may not be made.
+pub(crate) const PACKAGE_RESERVED: &str = "Package name 'default' is reserved.";
+/// Target of a binding.
+pub(crate) const BINDING_MISSING: &str = "Binding references a package that does not exist.";
+/// Target of a binding.
+pub(crate) const BINDING_OF_BINDING: &str = "Cannot bind to another package binding.";
+/// Target of a binding.
+pub(crate) const BINDING_OF_OTHER: &str = "Cannot bind to a resource that is not a package.";
+/// A package cannot become a binding.
+pub(crate) const PACKAGE_TO_BINDING: &str =
+    "Resource is a package and cannot be converted into a binding.";
+/// The annotation `feed` of a new trigger.
+pub(crate) const FEED_NAME_INVALID: &str = "Feed name is not valid";
+
+/// A body that is not what the endpoint reads.
+pub(crate) fn malformed(detail: &str) -> String {
+    format!("The request content was malformed:\n{detail}")
+}
+
+/// A query parameter that cannot be read.
+pub(crate) fn bad_parameter(name: &str, detail: &str) -> String {
+    format!("The query parameter '{name}' was malformed:\n{detail}")
+}
+
+/// A body of the wrong media type.
+pub(crate) fn unsupported_type(found: &str) -> String {
+    format!("The request's Content-Type [{found}] is not supported. Expected:\napplication/json")
+}
+
+/// An answer that the caller does not accept.
+pub(crate) fn not_acceptable(offered: &str) -> String {
+    format!("Resource representation is only available with these types:\n{offered}")
+}
+
+/// A method that the path does not have.
+pub(crate) fn bad_method(allowed: &str) -> String {
+    format!("HTTP method not allowed, supported methods: {allowed}")
+}
+
+/// Something over its size limit.
+pub(crate) fn too_large(what: &str, found: u64, allowed: u64) -> String {
+    format!("{what} larger than allowed: {found} > {allowed} bytes.")
+}
+
+/// The caller may not use these entities.
+pub(crate) fn not_authorized(names: &str) -> String {
+    format!("The supplied authentication is not authorized to access '{names}'.")
+}
+
+/// The caller may not use this kind.
+pub(crate) fn kind_not_allowed(kind: &str) -> String {
+    format!("The supplied authentication is not authorized to access actions of kind '{kind}'.")
+}
+
+/// A kind that may only be read and deleted.
+pub(crate) fn deprecated(kind: &str) -> String {
+    format!(
+        "The '{kind}' runtime is no longer supported. You may read and delete but not update or invoke this action."
+    )
+}
+
+/// More requests in this minute than allowed.
+pub(crate) fn too_many_requests(count: u64, allowed: u64) -> String {
+    format!("Too many requests in the last minute (count: {count}, allowed: {allowed}).")
+}
+
+/// More activations in flight than allowed.
+pub(crate) fn too_many_in_flight(count: u64, allowed: u64) -> String {
+    format!("Too many concurrent requests in flight (count: {count}, allowed: {allowed}).")
+}
+
+/// A limit on instances above the namespace's concurrency.
+pub(crate) fn too_many_instances(allowed: u32) -> String {
+    format!(
+        "Max action instance concurrency must not exceed your namespace concurrency of {allowed}."
+    )
+}
+
+/// A missing package.
+pub(crate) fn package_missing(name: &str) -> String {
+    format!("The requested resource '{name}' does not exist.")
+}
+
+/// A binding that refers to itself.
+pub(crate) fn circular_binding(name: &str) -> String {
+    format!("Package binding '{name}' contains a circular reference.")
+}
+
+/// Delete of a package with content.
+pub(crate) fn package_not_empty(count: usize) -> String {
+    let entities = if count == 1 { "entity" } else { "entities" };
+    format!(
+        "Package not empty (contains {count} {entities}). Set force param or delete package contents."
+    )
+}

@@ -1,0 +1,108 @@
+//! The program `oxwhisk`.
+#![forbid(unsafe_code)]
+
+mod cli;
+mod clock;
+mod doctor;
+mod environment;
+mod platform;
+mod run;
+mod settings;
+mod standalone;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::Parser as _;
+
+use cli::{Cli, Command};
+use settings::{SETTINGS, Settings};
+
+/// Exit code for wrong usage and settings.
+const MISUSE: u8 = 64;
+
+fn main() -> ExitCode {
+    if environment::is_sandbox_helper() {
+        oxwhisk_container::sandbox::helper_main();
+    }
+    match dispatch(Cli::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            // Nothing is left to do about a closed standard error.
+            let _unheard = writeln!(std::io::stderr(), "error: {error:#}");
+            if error.is::<settings::Problems>() {
+                ExitCode::from(MISUSE)
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Standalone(args) => {
+            let flags = [
+                ("port", args.port.map(|port| port.to_string())),
+                (
+                    "data_dir",
+                    args.data_dir.map(|dir| dir.to_string_lossy().into_owned()),
+                ),
+            ];
+            let settings = environment::settings(flags, args.config.as_deref())?;
+            start(&settings)?.block_on(standalone::run(settings))
+        }
+        Command::Run(args) => {
+            let settings =
+                environment::settings([("port", Some("0".to_owned()))], args.config.as_deref())?;
+            start(&settings)?.block_on(run::run(args, settings))
+        }
+        Command::Doctor(args) => doctor::run(&args, &environment::settings([], None)?),
+        Command::Settings => {
+            print_settings()?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Sets up logging and the threads.
+fn start(settings: &Settings) -> Result<tokio::runtime::Runtime> {
+    tracing_subscriber::fmt()
+        .with_max_level(settings.log)
+        .with_writer(std::io::stderr)
+        .init();
+    let mut builder = match settings.workers {
+        1 => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    builder
+        .worker_threads(settings.workers)
+        .enable_all()
+        .build()
+        .context("could not start the threads")
+}
+
+/// Prints the reference page of the settings.
+fn print_settings() -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
+        "| Setting | Variable | Default | Meaning |\n| --- | --- | --- | --- |"
+    )?;
+    for key in SETTINGS {
+        let default = if key.default.is_empty() {
+            String::new()
+        } else {
+            format!("`{}`", key.default)
+        };
+        writeln!(
+            out,
+            "| `{}` | `{}` | {default} | {} |",
+            key.name,
+            key.variable(),
+            key.about
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,210 @@
+//! The parts of one process, wired together.
+
+mod invoker;
+mod journal;
+pub(crate) mod kinds;
+mod listeners;
+mod subjects;
+
+pub(crate) use subjects::guest_key;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use oxwhisk_bus::embedded::{EmbeddedBus, EmbeddedConfig as BusConfig};
+use oxwhisk_bus::{ControllerId, InvokerId, MessageBus};
+use oxwhisk_controller::{BuildInfo, Clock as _, Controller, ControllerConfig, Origin, Stores};
+use oxwhisk_entity::{ActivationId, EntityPath, Identity, WhiskActivation};
+use oxwhisk_store::embedded::{EmbeddedConfig as StoreConfig, EmbeddedStore};
+use oxwhisk_store::{ActivationStore as _, SubjectStore as _};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::clock::SystemClock;
+use crate::settings::Settings;
+use invoker::{InvokerWork, RunningInvoker};
+use journal::StoreJournal;
+
+/// Name of the database in the data directory.
+const DATABASE: &str = "oxwhisk.db";
+
+/// What the process is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Serve until told to stop, and keep everything.
+    Standalone,
+    /// Run one action and keep nothing.
+    OneShot,
+}
+
+/// Everything that runs in this process.
+#[derive(Debug)]
+pub(crate) struct Platform {
+    pub(crate) controller: Arc<Controller>,
+    pub(crate) store: EmbeddedStore,
+    port: u16,
+    bus: EmbeddedBus,
+    invoker: RunningInvoker,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Platform {
+    /// Opens the store, binds the port and starts all parts.
+    ///
+    /// # Errors
+    /// A data directory that cannot be used, a port that is taken, no way to isolate containers.
+    pub(crate) async fn start(settings: Settings, role: Role) -> Result<Self> {
+        let kinds = kinds::discover(&settings)?;
+        let store = open_store(&settings, role)?;
+        subjects::ensure_stock(&store)
+            .await
+            .context("could not store the stock keys")?;
+        let journal = Arc::new(StoreJournal(store.journal()));
+        let bus = EmbeddedBus::open(BusConfig::default(), journal)
+            .await
+            .context("could not read the journal")?;
+        let listener = TcpListener::bind(("127.0.0.1", settings.port))
+            .await
+            .with_context(|| format!("could not listen on 127.0.0.1:{}", settings.port))?;
+        let port = listener
+            .local_addr()
+            .context("could not tell the port")?
+            .port();
+        let invoker_id = InvokerId {
+            instance: 0,
+            unique_name: Some("0".to_owned()),
+            user_memory: settings.invoker.user_memory.to_string(),
+        };
+        let config = ControllerConfig {
+            id: ControllerId("0".into()),
+            invoker: invoker_id.clone(),
+            limits: settings.limits.clone(),
+            manifest: kinds.manifest.clone(),
+            build: BuildInfo {
+                date: env!("CARGO_PKG_VERSION").to_owned(),
+                number: env!("CARGO_PKG_VERSION").to_owned(),
+            },
+            admin: None,
+        };
+        let stores = Stores {
+            artifacts: Arc::new(store.clone()),
+            activations: Arc::new(store.clone()),
+            subjects: Arc::new(store.clone()),
+        };
+        let shared_bus: Arc<dyn MessageBus> = Arc::new(bus.clone());
+        let controller = Arc::new(Controller::new(
+            config,
+            stores,
+            shared_bus,
+            Arc::new(SystemClock),
+        ));
+        let stop = watch::Sender::new(false);
+        let mut tasks = Vec::new();
+        tasks.push(tokio::spawn({
+            let controller = Arc::clone(&controller);
+            async move {
+                if let Err(error) = controller.run().await {
+                    tracing::error!(%error, "acknowledgements cannot be received");
+                }
+            }
+        }));
+        tasks.push(tokio::spawn(Arc::clone(&controller).serve(
+            listener,
+            Origin::Client,
+            stop.subscribe(),
+        )));
+        let work = InvokerWork {
+            id: invoker_id,
+            port,
+            kinds,
+            store: store.clone(),
+            bus: bus.clone(),
+        };
+        let invoker = RunningInvoker::start(&settings, work, &controller, role).await?;
+        Ok(Self {
+            controller,
+            store,
+            port,
+            bus,
+            invoker,
+            stop,
+            tasks,
+        })
+    }
+
+    /// Returns the address of the API.
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Returns the identity of the stock namespace `guest`.
+    pub(crate) async fn guest(&self) -> Result<Arc<Identity>> {
+        let identity = self.store.identity_by_namespace("guest").await?;
+        identity
+            .map(Arc::new)
+            .context("the namespace `guest` does not exist")
+    }
+
+    pub(crate) fn epoch_ms(&self) -> u64 {
+        SystemClock.epoch_ms()
+    }
+
+    /// Waits for the stored record of an activation, with its logs.
+    pub(crate) async fn record(
+        &self,
+        namespace: &EntityPath,
+        id: ActivationId,
+        patience: Duration,
+    ) -> Result<Option<Arc<WhiskActivation>>> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let found = self.store.get(namespace.as_str(), id).await?;
+            if found.is_some() || Instant::now() > deadline {
+                return Ok(found);
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Stops all parts in order: no more requests, running activations end, records are written.
+    pub(crate) async fn shutdown(self) {
+        let Self {
+            controller,
+            store,
+            bus,
+            invoker,
+            stop,
+            tasks,
+            ..
+        } = self;
+        // Without receivers everything has stopped already.
+        let _all_gone = stop.send(true);
+        invoker.stop().await;
+        bus.shut_down();
+        for task in tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a part of the server ended badly");
+            }
+        }
+        drop((controller, bus, store));
+    }
+}
+
+fn open_store(settings: &Settings, role: Role) -> Result<EmbeddedStore> {
+    let config = StoreConfig {
+        retention_age: settings.retention_age,
+        retention_bytes: settings.retention_size.as_bytes(),
+        ..StoreConfig::default()
+    };
+    let opened = match role {
+        Role::OneShot => EmbeddedStore::in_memory(config),
+        Role::Standalone => {
+            EmbeddedStore::open(&Path::new(&settings.data_dir).join(DATABASE), config)
+        }
+    };
+    opened.context("could not open the store")
+}

@@ -1,0 +1,327 @@
+//! Settings: flags before environment before file before defaults, all problems reported together.
+
+mod keys;
+mod sources;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use oxwhisk_controller::Limits;
+use oxwhisk_entity::{Bound, ByteSize, LimitBounds};
+
+pub(crate) use keys::SETTINGS;
+pub(crate) use sources::{Problems, Sources};
+
+/// Everything that `oxwhisk standalone` can be told.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// Port on the loopback address; 0 picks a free one.
+    pub(crate) port: u16,
+    /// Where everything is kept.
+    pub(crate) data_dir: PathBuf,
+    /// Least severe level that is logged to standard error.
+    pub(crate) log: tracing::Level,
+    /// Threads of the server; the invoker's containers are processes of their own.
+    pub(crate) workers: usize,
+    /// Limits of the deployment.
+    pub(crate) limits: Limits,
+    /// The invoker's settings.
+    pub(crate) invoker: InvokerSettings,
+    /// A manifest in place of the one made from what is installed.
+    pub(crate) manifest: Option<PathBuf>,
+    /// How containers reach the network.
+    pub(crate) network: NetworkMode,
+    /// Where the runtimes' launchers are; found beside the program or in the source tree if unset.
+    pub(crate) runtimes_dir: Option<PathBuf>,
+    /// Age at which activation records are removed.
+    pub(crate) retention_age: Duration,
+    /// Total size of activation records above which the oldest are removed.
+    pub(crate) retention_size: ByteSize,
+}
+
+/// What the invoker is told.
+#[derive(Debug, Clone)]
+pub(crate) struct InvokerSettings {
+    /// Memory of all containers together.
+    pub(crate) user_memory: ByteSize,
+    /// Rest after which a container is paused.
+    pub(crate) pause_grace: Duration,
+    /// Rest after which a container is removed.
+    pub(crate) idle_container_timeout: Duration,
+}
+
+/// How containers reach the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NetworkMode {
+    /// Only the API.
+    Api,
+    /// Whatever the host reaches.
+    Host,
+}
+
+impl Settings {
+    /// Reads all settings.
+    ///
+    /// # Errors
+    /// All problems together, one a line.
+    pub(crate) fn resolve(sources: Sources) -> Result<Self, Problems> {
+        let problems = sources.problems();
+        let mut read = Reader { sources, problems };
+        let settings = Self {
+            port: read.parsed("port", "a number from 0 to 65535"),
+            data_dir: PathBuf::from(read.text("data_dir")),
+            log: read.parsed("log", "one of error, warn, info, debug, trace"),
+            workers: read.parsed("workers", "a whole number"),
+            limits: read.limits(),
+            invoker: InvokerSettings {
+                user_memory: read.size("invoker.user_memory"),
+                pause_grace: read.duration("invoker.pause_grace"),
+                idle_container_timeout: read.duration("invoker.idle_container_timeout"),
+            },
+            manifest: read.path("runtimes.manifest"),
+            runtimes_dir: read.path("runtimes.dir"),
+            network: read.network(),
+            retention_age: read.duration("activations.retention_age"),
+            retention_size: read.size("activations.retention_size"),
+        };
+        if settings.workers == 0 {
+            read.problems.add("workers", "must be at least 1");
+        }
+        read.sources.report_unknown(&mut read.problems);
+        if read.problems.is_empty() {
+            Ok(settings)
+        } else {
+            Err(read.problems)
+        }
+    }
+}
+
+struct Reader {
+    sources: Sources,
+    problems: Problems,
+}
+
+impl Reader {
+    fn text(&mut self, key: &'static str) -> String {
+        self.sources.get(key)
+    }
+
+    fn path(&mut self, key: &'static str) -> Option<PathBuf> {
+        let text = self.text(key);
+        (!text.is_empty()).then(|| PathBuf::from(text))
+    }
+
+    fn parsed<T: std::str::FromStr + Fallback>(&mut self, key: &'static str, expected: &str) -> T {
+        let text = self.text(key);
+        text.parse().unwrap_or_else(|_| {
+            self.problems
+                .add(key, &format!("`{text}` is not {expected}"));
+            T::fallback()
+        })
+    }
+
+    fn size(&mut self, key: &'static str) -> ByteSize {
+        let text = self.text(key);
+        ByteSize::parse(&text).unwrap_or_else(|| {
+            self.problems
+                .add(key, &format!("`{text}` is not a size such as 256MB"));
+            ByteSize::default()
+        })
+    }
+
+    fn duration(&mut self, key: &'static str) -> Duration {
+        let text = self.text(key);
+        humantime::parse_duration(&text).unwrap_or_else(|_| {
+            self.problems
+                .add(key, &format!("`{text}` is not a time such as 5s or 10m"));
+            Duration::ZERO
+        })
+    }
+
+    fn network(&mut self) -> NetworkMode {
+        match self.text("invoker.network").as_str() {
+            "api" => NetworkMode::Api,
+            "host" => NetworkMode::Host,
+            other => {
+                self.problems.add(
+                    "invoker.network",
+                    &format!("`{other}` is not one of api, host"),
+                );
+                NetworkMode::Api
+            }
+        }
+    }
+
+    fn limits(&mut self) -> Limits {
+        let count = "a whole number";
+        Limits {
+            invocations_per_minute: self.parsed("limits.invocations_per_minute", count),
+            fires_per_minute: self.parsed("limits.fires_per_minute", count),
+            concurrent_invocations: self.parsed("limits.concurrent_invocations", count),
+            sequence_length: self.parsed("limits.sequence_length", count),
+            action: LimitBounds {
+                timeout: self.bound(
+                    "limits.timeout_min",
+                    "limits.timeout_max",
+                    Self::milliseconds,
+                ),
+                memory: self.bound("limits.memory_min", "limits.memory_max", Self::mebibytes),
+                logs: self.bound("limits.logs_min", "limits.logs_max", Self::mebibytes),
+                concurrency: self.bound(
+                    "limits.concurrency_min",
+                    "limits.concurrency_max",
+                    |read, key| read.parsed(key, count),
+                ),
+            },
+            exec: self.size("limits.code"),
+            parameters: self.size("limits.parameters"),
+            payload: self.size("limits.payload"),
+        }
+    }
+
+    fn bound(
+        &mut self,
+        min: &'static str,
+        max: &'static str,
+        read: impl Fn(&mut Self, &'static str) -> i32,
+    ) -> Bound {
+        let bound = Bound {
+            min: read(self, min),
+            max: read(self, max),
+        };
+        if bound.min > bound.max {
+            self.problems
+                .add(min, &format!("must not be above `{max}`"));
+        }
+        bound
+    }
+
+    fn milliseconds(&mut self, key: &'static str) -> i32 {
+        let ms = self.duration(key).as_millis();
+        self.fits(key, i32::try_from(ms).ok())
+    }
+
+    fn mebibytes(&mut self, key: &'static str) -> i32 {
+        let size = self.size(key);
+        self.fits(
+            key,
+            i32::try_from(size.as_mib())
+                .ok()
+                .filter(|_| size == ByteSize::mib(size.as_mib())),
+        )
+    }
+
+    fn fits(&mut self, key: &'static str, value: Option<i32>) -> i32 {
+        value.unwrap_or_else(|| {
+            self.problems.add(
+                key,
+                "is too large, or not a multiple of its unit (1 ms, 1 MB)",
+            );
+            0
+        })
+    }
+}
+
+/// What stands in for a value that could not be read; never used, since the problem is reported.
+trait Fallback {
+    fn fallback() -> Self;
+}
+
+impl Fallback for u16 {
+    fn fallback() -> Self {
+        0
+    }
+}
+
+impl Fallback for u32 {
+    fn fallback() -> Self {
+        0
+    }
+}
+
+impl Fallback for i32 {
+    fn fallback() -> Self {
+        0
+    }
+}
+
+impl Fallback for usize {
+    fn fallback() -> Self {
+        1
+    }
+}
+
+impl Fallback for tracing::Level {
+    fn fallback() -> Self {
+        Self::WARN
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(
+        flags: &[(&'static str, &str)],
+        environment: &[(&str, &str)],
+        file: &str,
+    ) -> Result<Settings, String> {
+        let flags = flags
+            .iter()
+            .map(|&(key, value)| (key, value.to_owned()))
+            .collect();
+        let lookup = |name: &str| {
+            environment
+                .iter()
+                .find(|(found, _)| *found == name)
+                .map(|(_, v)| (*v).to_owned())
+        };
+        let names = environment
+            .iter()
+            .map(|(name, _)| (*name).to_owned())
+            .collect();
+        let sources = Sources::new(flags, names, lookup, Some(file))
+            .map_err(|problems| problems.to_string())?;
+        Settings::resolve(sources).map_err(|problems| problems.to_string())
+    }
+
+    #[test]
+    fn flags_come_before_environment_before_file_before_defaults() {
+        let file = "port = 1\n[limits]\ninvocations_per_minute = 5\nmemory_max = \"1GB\"";
+        let settings = resolve(
+            &[("port", "3")],
+            &[("OXWHISK_PORT", "2"), ("OXWHISK_LOG", "debug")],
+            file,
+        )
+        .unwrap();
+        assert_eq!((settings.port, settings.log), (3, tracing::Level::DEBUG));
+        assert_eq!(settings.limits.invocations_per_minute, 5);
+        assert_eq!(
+            settings.limits.action.memory,
+            Bound {
+                min: 128,
+                max: 1024
+            }
+        );
+        assert_eq!(settings.limits.concurrent_invocations, 30);
+    }
+
+    #[test]
+    fn all_problems_are_reported_together() {
+        let file = "prot = 1\n[limits]\nmemory_min = \"1GB\"\ntimeout_max = \"soon\"";
+        let problems =
+            resolve(&[], &[("OXWHISK_PORT", "x"), ("OXWHISK_PROT", "1")], file).unwrap_err();
+        for expected in [
+            "port: `x` is not a number from 0 to 65535 (from OXWHISK_PORT)",
+            "limits.memory_min: must not be above `limits.memory_max`",
+            "limits.timeout_max: `soon` is not a time such as 5s or 10m",
+            "prot: there is no such setting (in the file)",
+            "OXWHISK_PROT: there is no such setting",
+        ] {
+            assert!(
+                problems.contains(expected),
+                "{expected} is missing in:\n{problems}"
+            );
+        }
+    }
+}

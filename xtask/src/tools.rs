@@ -1,0 +1,69 @@
+//! Programs that the checks need beside Rust, installed below `target/tools` when they are missing.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+
+use crate::process::{exists, root, run};
+
+/// Versions that the checks were written for.
+const CARGO_DENY: &str = "0.20.2";
+const TYPOS: &str = "1.52.0";
+
+/// Returns the program `cargo-deny`.
+pub(crate) fn cargo_deny() -> Result<String> {
+    installed_by_cargo("cargo-deny", CARGO_DENY)
+}
+
+/// Returns the program `typos`, which PyPI has ready-made.
+pub(crate) fn typos() -> Result<String> {
+    if exists("typos") {
+        return Ok("typos".to_owned());
+    }
+    let venv = folder().join("python");
+    let program = text(venv.join("bin/typos"))?;
+    if !exists(&program) {
+        run("python3", &["-m", "venv", &text(venv.clone())?])?;
+        run(
+            &text(venv.join("bin/pip"))?,
+            &["install", "--quiet", &format!("typos=={TYPOS}")],
+        )?;
+    }
+    Ok(program)
+}
+
+fn installed_by_cargo(name: &str, version: &str) -> Result<String> {
+    if exists(name) {
+        return Ok(name.to_owned());
+    }
+    let root = folder();
+    let program = text(root.join("bin").join(name))?;
+    if !exists(&program) {
+        let root = text(root)?;
+        run(
+            "cargo",
+            &[
+                "install",
+                "--quiet",
+                "--locked",
+                "--version",
+                version,
+                "--root",
+                &root,
+                name,
+            ],
+        )?;
+    }
+    Ok(program)
+}
+
+fn folder() -> PathBuf {
+    root().join("target/tools")
+}
+
+fn text(path: PathBuf) -> Result<String> {
+    path.into_os_string()
+        .into_string()
+        .ok()
+        .context("the path of the workspace is no UTF-8")
+}
