@@ -111,7 +111,10 @@ fn folders(places: &Places) -> Vec<PathBuf> {
 
 /// Programs of version managers, of each the newest first.
 fn managed(places: &Places, managers: &[(&str, &str)]) -> Vec<PathBuf> {
-    let home = places.home.as_deref().unwrap_or(Path::new("/nonexistent"));
+    let home = places
+        .home
+        .as_deref()
+        .unwrap_or_else(|| Path::new("/nonexistent"));
     let mut programs = Vec::new();
     for (folder, program) in managers {
         let folder = home.join(folder);

@@ -159,7 +159,10 @@ fn configured(file: &Path, folders: &mut Vec<PathBuf>, depth: u32) {
         .map(|line| line.split('#').next().unwrap_or_default().trim())
     {
         if let Some(pattern) = line.strip_prefix("include ") {
-            let pattern = file.parent().unwrap_or(Path::new("/")).join(pattern.trim());
+            let pattern = file
+                .parent()
+                .unwrap_or_else(|| Path::new("/"))
+                .join(pattern.trim());
             // Only patterns of the form `folder/*.ending` are in use.
             let (Some(folder), Some(name)) = (
                 pattern.parent(),

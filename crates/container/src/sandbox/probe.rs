@@ -71,77 +71,6 @@ pub(super) fn assess(
     layout: &CgroupLayout,
     network: &NetworkMode,
 ) -> Vec<Finding> {
-    let user = if abilities.privileged {
-        finding(
-            "namespaces",
-            Level::Full,
-            "made by root; each container runs as a user of its own",
-            "",
-        )
-    } else {
-        finding(
-            "namespaces",
-            Level::Full,
-            "made within an unprivileged user namespace; all containers share your user",
-            "",
-        )
-    };
-    let proc = if abilities.proc {
-        finding(
-            "process view",
-            Level::Full,
-            "each container has a `/proc` of its own",
-            "",
-        )
-    } else {
-        let remedy = "the `/proc` here is partly covered, as in a container: run that container with `--security-opt systempaths=unconfined`";
-        finding(
-            "process view",
-            Level::Degraded,
-            "containers have no `/proc`, and memory cannot be watched",
-            remedy,
-        )
-    };
-    let landlock = match abilities.landlock {
-        0 => finding(
-            "file rules",
-            Level::Degraded,
-            "mounts only; no Landlock",
-            "use Linux 5.13 or later with `landlock` in `lsm=`",
-        ),
-        version @ 1..6 => {
-            let remedy = "use Linux 6.12 or later, whose Landlock also keeps signals and abstract sockets in";
-            finding(
-                "file rules",
-                Level::Degraded,
-                format!("mounts and Landlock, version {version}"),
-                remedy,
-            )
-        }
-        version => finding(
-            "file rules",
-            Level::Full,
-            format!("mounts and Landlock, version {version}"),
-            "",
-        ),
-    };
-    let network = match network {
-        NetworkMode::Api { .. } => finding(
-            "network",
-            Level::Full,
-            "containers reach nothing but the API",
-            "",
-        ),
-        NetworkMode::Host => {
-            let remedy = "use the network mode `api` unless actions must reach other hosts";
-            finding(
-                "network",
-                Level::Degraded,
-                "containers use the host's network, its loopback ports included",
-                remedy,
-            )
-        }
-    };
     let controllers = [
         Controller::Memory,
         Controller::Pids,
@@ -156,10 +85,83 @@ pub(super) fn assess(
         "allow-list applied by seccomp",
         "",
     );
-    [user, proc, landlock, filter, network]
-        .into_iter()
-        .chain(groups)
-        .collect()
+    let own = [
+        user_finding(abilities),
+        proc_finding(abilities),
+        landlock_finding(abilities),
+        filter,
+        network_finding(network),
+    ];
+    own.into_iter().chain(groups).collect()
+}
+
+fn user_finding(abilities: &Abilities) -> Finding {
+    let state = if abilities.privileged {
+        "made by root; each container runs as a user of its own"
+    } else {
+        "made within an unprivileged user namespace; all containers share your user"
+    };
+    finding("namespaces", Level::Full, state, "")
+}
+
+fn proc_finding(abilities: &Abilities) -> Finding {
+    let subject = "process view";
+    if abilities.proc {
+        return finding(
+            subject,
+            Level::Full,
+            "each container has a `/proc` of its own",
+            "",
+        );
+    }
+    let remedy = "the `/proc` here is partly covered, as in a container: run that container with `--security-opt systempaths=unconfined`";
+    finding(
+        subject,
+        Level::Degraded,
+        "containers have no `/proc`, and memory cannot be watched",
+        remedy,
+    )
+}
+
+fn landlock_finding(abilities: &Abilities) -> Finding {
+    let subject = "file rules";
+    match abilities.landlock {
+        0 => {
+            let remedy = "use Linux 5.13 or later with `landlock` in `lsm=`";
+            finding(subject, Level::Degraded, "mounts only; no Landlock", remedy)
+        }
+        version @ 1..6 => {
+            let remedy = "use Linux 6.12 or later, whose Landlock also keeps signals and abstract sockets in";
+            finding(
+                subject,
+                Level::Degraded,
+                format!("mounts and Landlock, version {version}"),
+                remedy,
+            )
+        }
+        version => finding(
+            subject,
+            Level::Full,
+            format!("mounts and Landlock, version {version}"),
+            "",
+        ),
+    }
+}
+
+fn network_finding(network: &NetworkMode) -> Finding {
+    match network {
+        NetworkMode::Api { .. } => finding(
+            "network",
+            Level::Full,
+            "containers reach nothing but the API",
+            "",
+        ),
+        NetworkMode::Host => {
+            let remedy = "use the network mode `api` unless actions must reach other hosts";
+            let state = "containers use the host's network, its loopback ports included";
+            finding("network", Level::Degraded, state, remedy)
+        }
+    }
 }
 
 fn group_finding(controller: Controller, version: Option<Version>) -> Finding {

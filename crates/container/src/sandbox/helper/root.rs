@@ -76,7 +76,7 @@ impl InTmp {
         if self.folder {
             fs::create_dir_all(&self.target)?;
         } else {
-            fs::create_dir_all(self.target.parent().unwrap_or(Path::new("tmp")))?;
+            fs::create_dir_all(self.target.parent().unwrap_or_else(|| Path::new("tmp")))?;
             fs::File::create_new(&self.target)?;
         }
         rustix::mount::mount_bind(&self.source, &self.target)?;
@@ -106,7 +106,7 @@ pub(super) fn enter_own_root() -> Result<bool, Failure> {
         .iter()
         .map(Path::new)
         .find(|path| path.is_dir())
-        .unwrap_or(Path::new("/mnt"));
+        .unwrap_or_else(|| Path::new("/mnt"));
     mount_tmpfs(point, c"size=4m,mode=755").in_step("mount the helper's root")?;
     let old = point.join("host");
     fs::create_dir(&old).in_step("make the helper's root")?;
@@ -311,7 +311,7 @@ impl Mounts {
                     }
                     _ => {}
                 }
-                let parent = reached.parent().unwrap_or(Path::new("/"));
+                let parent = reached.parent().unwrap_or_else(|| Path::new("/"));
                 return self.place(&parent.join(target).join(components.as_path()), links);
             }
             let last = components.as_path().as_os_str().is_empty();

@@ -1,14 +1,12 @@
-//! What a sandbox costs: `cargo bench -p oxwhisk-container`. Prints medians and 99th percentiles.
-
-#[path = "../tests/sandbox/support.rs"]
-mod support;
+//! What a sandbox costs; prints medians and 99th percentiles:
+//! `cargo test --release -p oxwhisk-container --test sandbox -- --ignored --nocapture measure`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::support::*;
 use oxwhisk_container::{Container, ContainerFactory, Runtime};
 use oxwhisk_entity::ByteSize;
-use support::*;
 
 fn show(name: &str, mut times: Vec<Duration>) {
     times.sort();
@@ -68,40 +66,40 @@ async fn round_trips(container: &dyn Container, name: &str, count: usize) {
     show(&format!("{name}: pause"), times);
 }
 
-fn main() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let start = Instant::now();
-        let factory = factory().await;
-        println!("factory start {:?}", start.elapsed());
-        creation(&factory, "sh", &ready_at_once(), 300).await;
-        creation(&factory, "node", &node(), 30).await;
-        creation(&factory, "python", &python(), 30).await;
-        let container = started(&factory, spec(&node()), "function main(p) { return p }").await;
-        round_trips(&*container, "node", 5000).await;
-        container.destroy().await;
-        let container = started(&factory, spec(&python()), "def main(p):\n  return p\n").await;
-        round_trips(&*container, "python", 5000).await;
-        for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-            let text =
-                |file: &str| std::fs::read_to_string(entry.path().join(file)).unwrap_or_default();
-            if text("cmdline").contains("oxwhisk-sandbox-helper") {
-                let rollup = text("smaps_rollup");
-                let wanted = |line: &&str| {
-                    ["Pss:", "Private_Dirty:", "Rss:"]
-                        .iter()
-                        .any(|name| line.starts_with(name))
-                };
-                println!(
-                    "helper {:?}",
-                    rollup.lines().filter(wanted).collect::<Vec<_>>()
-                );
-            }
+#[tokio::test]
+#[ignore = "a measurement, to be run alone and optimised"]
+async fn costs() {
+    let start = Instant::now();
+    let factory = factory().await;
+    println!("factory start {:?}", start.elapsed());
+    creation(&factory, "sh", &ready_at_once(), 300).await;
+    creation(&factory, "node", &node(), 30).await;
+    creation(&factory, "python", &python(), 30).await;
+    let container = started(&factory, spec(&node()), "function main(p) { return p }").await;
+    round_trips(&*container, "node", 5000).await;
+    container.destroy().await;
+    let container = started(&factory, spec(&python()), "def main(p):\n  return p\n").await;
+    round_trips(&*container, "python", 5000).await;
+    show_helper_memory();
+    container.destroy().await;
+    factory.shutdown().await;
+}
+
+fn show_helper_memory() {
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let text =
+            |file: &str| std::fs::read_to_string(entry.path().join(file)).unwrap_or_default();
+        if text("cmdline").contains("oxwhisk-sandbox-helper") {
+            let rollup = text("smaps_rollup");
+            let wanted = |line: &&str| {
+                ["Pss:", "Private_Dirty:", "Rss:"]
+                    .iter()
+                    .any(|name| line.starts_with(name))
+            };
+            println!(
+                "helper {:?}",
+                rollup.lines().filter(wanted).collect::<Vec<_>>()
+            );
         }
-        container.destroy().await;
-        factory.shutdown().await;
-    });
+    }
 }
