@@ -159,3 +159,6 @@ impl Delivery for Received {
         self.0.finish().await
     }
 }
+
+#[cfg(test)]
+mod tests;
