@@ -90,14 +90,14 @@ function replaceOutput(concurrent) {
 function replace(object, name, make) {
   Object.defineProperty(object, name, {
     configurable: true,
-    enumerable: object === process,
+    enumerable: object !== globalThis,
     get() {
       const value = make();
       this[name] = value;
       return value;
     },
     set(value) {
-      Object.defineProperty(object, name, { configurable: true, enumerable: object === process, writable: true, value });
+      Object.defineProperty(object, name, { configurable: true, enumerable: object !== globalThis, writable: true, value });
     },
   });
 }
@@ -120,8 +120,17 @@ function evaluate(main, code) {
   const evaluated = (0, eval)(`(function (exports, require, module, __filename, __dirname) { ${code}
 try { return ${inScope}; } catch (error) { if (error.name !== 'ReferenceError') throw error; }
 })\n//# sourceURL=action.js`);
-  const found = evaluated.call(globalThis, module.exports, Module.createRequire(module.filename), module, module.filename, folder);
+  const found = evaluated.call(globalThis, module.exports, requireOf(module), module, module.filename, folder);
   return found === undefined ? memberOf(module.exports, main) : found;
+}
+
+/** Returns a `require` like `Module.createRequire`'s, whose members are made when one of them is first read. */
+function requireOf(module) {
+  const require = (id) => module.require(id);
+  for (const name of ['resolve', 'main', 'extensions', 'cache']) {
+    replace(require, name, () => Module.createRequire(module.filename)[name]);
+  }
+  return require;
 }
 
 /** Unpacks an archive, makes its folder the current one and loads the module that holds `main`. */
@@ -136,13 +145,16 @@ function loadArchive(main, code) {
   const path = dot === -1 ? folder : `${folder}/${main.slice(0, dot)}`;
   const load = Module.createRequire(`${folder}/action.js`);
   try {
-    return entryPoint(memberOf(load(path), name), main);
+    return exported(load(path), name, main);
   } catch (error) {
     if (error?.code !== 'ERR_REQUIRE_ESM' && error?.code !== 'ERR_REQUIRE_ASYNC_MODULE') throw error;
-    return import(require('url').pathToFileURL(load.resolve(path)).href).then((exports) => {
-      return entryPoint(memberOf(exports, name) ?? memberOf(exports.default, name), main);
-    });
+    return import(require('url').pathToFileURL(load.resolve(path)).href).then((exports) => exported(exports, name, main));
   }
+}
+
+/** Returns the function called `name` among a module's exports; ES modules may have it in their default export. */
+function exported(exports, name, main) {
+  return entryPoint(memberOf(exports, name) ?? memberOf(exports?.default, name), main);
 }
 
 function isDotted(name) {

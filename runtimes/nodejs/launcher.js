@@ -5,7 +5,7 @@
  * What an action sees and answers follows Apache OpenWhisk's Node.js runtime; README.md beside this file lists what differs.
  *
  * This file holds the states and the channel. The rest is loaded when it is due: `action.js` (environment, code to handler) right after the launcher
- * has said that it is ready, `archive.js`, `stdio.js`, `concurrent.js` and `rejection.js` by those actions that need them.
+ * has said that it is ready, and the others by those actions that need them.
  */
 
 const fs = require('fs');
@@ -42,6 +42,11 @@ function log(fd, text) {
     if (error.code !== 'EAGAIN') return; // nobody reads this stream any more
   }
   if (sent < text.length) require('./stdio.js').writeAll(fd, Buffer.from(text).subarray(sent));
+}
+
+/** Adds the launcher's own words to the log of the current activation. */
+function tell(text) {
+  if (!overlapping || !concurrent.write(2, Buffer.from(text))) log(2, text);
 }
 
 /** Ends an activation's output. Output is written synchronously, so nothing is left to flush. */
@@ -153,14 +158,14 @@ function finish(id, result) {
   if (status === 'running') status = 'ready';
   if (result === undefined) return complete(id, 200, '{}');
   if (typeof result !== 'object') {
-    log(2, `Result must be of type object but has type "${typeof result}": ${textOf(result)}\n`);
+    tell(`Result must be of type object but has type "${typeof result}": ${textOf(result)}\n`);
     return complete(id, 502, failure('The action did not return a dictionary.'));
   }
   let body;
   try {
     body = JSON.stringify(result);
   } catch (error) {
-    log(2, `The result cannot be written as JSON: ${textOf(error?.message)}\n`);
+    tell(`The result cannot be written as JSON: ${textOf(error?.message)}\n`);
   }
   if (body === undefined) return complete(id, 500, failure('Internal error.'));
   complete(id, 200, body);
@@ -172,7 +177,7 @@ function finishRejected(id, reason) {
 
 function finishThrown(id, error) {
   status = 'stopped';
-  log(2, `${textOf(error?.stack ? error.stack : error)}\n`);
+  tell(`${textOf(error?.stack ? error.stack : error)}\n`);
   complete(id, 502, failure(`An error has occurred: ${textOf(error)}`));
 }
 
@@ -193,16 +198,20 @@ function answer(id, code, body) {
 /** Parts of a line whose end has not come yet. */
 let pending = [];
 
-/** Takes bytes from the channel; their buffer is used again after the return. */
-function receive(bytes) {
+/** Takes the first `length` bytes of `buffer`, which is used again after the return. */
+function receive(buffer, length) {
+  if (pending.length > 0 || buffer[length - 1] !== LINE_FEED) return receivePart(buffer.subarray(0, length));
+  const text = buffer.utf8Slice(0, length - 1);
+  if (!text.includes('\n')) return dispatch(text);
+  for (const line of text.split('\n')) dispatch(line);
+}
+
+function receivePart(bytes) {
   let start = 0;
   for (let end = bytes.indexOf(LINE_FEED); end !== -1; end = bytes.indexOf(LINE_FEED, start)) {
-    let line = bytes.utf8Slice(start, end);
-    if (pending.length > 0) {
-      pending.push(Buffer.from(bytes.subarray(start, end)));
-      line = Buffer.concat(pending).utf8Slice();
-      pending = [];
-    }
+    pending.push(bytes.subarray(start, end));
+    const line = Buffer.concat(pending).utf8Slice();
+    pending = [];
     start = end + 1;
     dispatch(line);
   }
@@ -244,7 +253,7 @@ function openHandle() {
   handle.onread = () => {
     const read = state[kReadBytesOrError];
     if (read < 0) process.exit(0);
-    if (read > 0) receive(buffer.subarray(0, read));
+    if (read > 0) receive(buffer, read);
   };
   queueWrites((rest, done) => {
     const request = new WriteWrap();
@@ -260,7 +269,7 @@ function openHandle() {
 function openSocket() {
   const { Socket } = require('net');
   const socket = new Socket({ fd: CHANNEL, readable: true, writable: true });
-  socket.on('data', receive);
+  socket.on('data', (bytes) => receive(bytes, bytes.length));
   socket.on('end', () => process.exit(0));
   socket.on('error', () => process.exit(0));
   queueWrites((rest, done) => socket.write(rest, done));
@@ -287,13 +296,19 @@ function queueWrites(later) {
   };
 }
 
+function isFresh() {
+  return status === 'ready' && handler === undefined && pending.length === 0;
+}
+
 /** Goes through an init and a run that nobody sees, so that the first true ones of a stem cell find everything loaded and compiled. */
 function rehearse() {
-  if (status !== 'ready' || handler !== undefined || pending.length > 0) return;
+  if (!isFresh()) return;
   write = (fd, text) => Buffer.byteLength(text);
   try {
-    receive(Buffer.from('{"init":{"value":{"main":"main","code":"function main(args) { return args; }","env":{}}}}\n'));
-    receive(Buffer.from('{"value":{},"activation_id":null}\n'));
+    for (const text of ['{"init":{"value":{"main":"main","code":"function main(args) { return args; }","env":{}}}}\n', '{"value":{},"activation_id":null}\n']) {
+      const bytes = Buffer.from(text);
+      receive(bytes, bytes.length);
+    }
   } finally {
     handler = undefined;
     write = fs.writeSync;
@@ -305,4 +320,7 @@ action = require('./action.js');
 if (overlapping) concurrent = require('./concurrent.js');
 action.replaceOutput(concurrent);
 if (!openHandle()) openSocket();
-setTimeout(rehearse, STEM_CELL_AFTER).unref();
+setImmediate(() => {
+  // An init that was sent at once has been served by now; timers would have cost it a third of a millisecond.
+  if (isFresh()) setTimeout(rehearse, STEM_CELL_AFTER).unref();
+});

@@ -66,8 +66,11 @@ def json_tools():
     def decode(text):
         try:
             return scan(text, 0)[0]
-        except StopIteration:
-            raise ValueError("no JSON value") from None
+        except (StopIteration, SystemError):
+            # The scanner needs the package to say what is wrong.
+            import json
+
+            return json.loads(text)
 
     def encode(value, item=", ", key=": "):
         # The containers being written, kept to find circular references, are new each time.
@@ -123,7 +126,7 @@ class Variables:
             text = value if isinstance(value, str) else encode(value, ",", ":")
             try:
                 self.environ[name] = text
-            except (ValueError, UnicodeError):
+            except (OSError, ValueError):
                 # Not expressible as a variable: an empty name, `=` in it, a null character, a lone surrogate.
                 pass
 
@@ -152,8 +155,10 @@ class Variables:
         except ImportError:
             return
         self.deferred = True
-        os.system = self.flushing(os.system)
-        os.execv = self.flushing(os.execv)
+        # With what `os` has besides, the caller passes an environment, or calls one of these.
+        for name in ("execv", "posix_spawn", "posix_spawnp", "system"):
+            if hasattr(os, name):
+                setattr(os, name, self.flushing(getattr(os, name)))
         _posixsubprocess.fork_exec = self.flushing(_posixsubprocess.fork_exec)
         # Since Python 3.11 this module holds a reference of its own.
         if hasattr(sys.modules.get("subprocess"), "_fork_exec"):
@@ -213,10 +218,17 @@ def add_site_packages():
             sys.path.append(folder)
     sys.meta_path.append(SitePackages)
     builtins.exit = builtins.quit = leave
+    builtins.help = show_help
 
 
 def leave(code=None):
     raise SystemExit(code)
+
+
+def show_help(*args, **kwargs):
+    import pydoc
+
+    return pydoc.help(*args, **kwargs)
 
 
 # --- from code to the entry point

@@ -106,6 +106,12 @@ def number(data, start, size):
     return int.from_bytes(data[start : start + size], "little")
 
 
+class Entry:
+    """What a zip archive's directory says about one entry."""
+
+    __slots__ = ("name", "host", "flags", "method", "checksum", "packed", "size", "mode", "local")
+
+
 class Zip:
     END = b"PK\x05\x06"
     END_64 = b"PK\x06\x06"
@@ -122,10 +128,15 @@ class Zip:
 
     def unpack(self, target):
         place, count = self.directory()
+        entries = []
         for _ in range(count):
             if self.content[place : place + 4] != self.CENTRAL:
                 raise Damaged("its directory is damaged")
-            place = self.unpack_entry(place, target)
+            entry, place = self.entry(place)
+            target.reserve(entry.size)
+            entries.append(entry)
+        for entry in entries:
+            self.unpack_entry(entry, target)
 
     def directory(self):
         """Returns where the central directory begins and how many entries it has."""
@@ -141,31 +152,33 @@ class Zip:
             count, place = number(content, end + 32, 8), number(content, end + 48, 8)
         return place, count
 
-    def unpack_entry(self, place, target):
-        """Unpacks the entry whose central record is at `place` and returns where the next record is."""
+    def entry(self, place):
+        """Returns what the central record at `place` says, and where the next record is."""
         content = self.content
-        host, flags, method = content[place + 5], number(content, place + 8, 2), number(content, place + 10, 2)
-        checksum, packed, size = (number(content, place + at, 4) for at in (16, 20, 24))
+        entry = Entry()
+        entry.host, entry.flags, entry.method = content[place + 5], number(content, place + 8, 2), number(content, place + 10, 2)
+        entry.checksum, packed, size = (number(content, place + at, 4) for at in (16, 20, 24))
         name_size, extra_size, comment_size = (number(content, place + at, 2) for at in (28, 30, 32))
-        mode, local = number(content, place + 40, 2), number(content, place + 42, 4)
+        entry.mode, local = number(content, place + 40, 2), number(content, place + 42, 4)
         extra = place + 46 + name_size
-        raw = content[place + 46 : extra].decode("utf-8" if flags & self.UTF8 else "cp437" if host == self.FAT else "utf-8", "surrogateescape")
-        size, packed, local = self.widened(content[extra : extra + extra_size], [size, packed, local])
-        after = extra + extra_size + comment_size
+        entry.size, entry.packed, entry.local = self.widened(content[extra : extra + extra_size], [size, packed, local])
+        coding = "cp437" if entry.host == self.FAT and not entry.flags & self.UTF8 else "utf-8"
+        entry.name = content[place + 46 : extra].decode(coding, "surrogateescape")
+        return entry, extra + extra_size + comment_size
+
+    def unpack_entry(self, entry, target):
         # Old Windows tools write backslashes; elsewhere they are part of a name.
-        name = safe_name(raw.replace("\\", "/") if host == self.FAT else raw)
-        if raw.endswith("/") or not name:
+        name = safe_name(entry.name.replace("\\", "/") if entry.host == self.FAT else entry.name)
+        if entry.name.endswith("/") or not name:
             target.folder(name)
-            return after
-        if flags & self.ENCRYPTED:
+            return
+        if entry.flags & self.ENCRYPTED:
             raise Damaged(f"the entry {name!r} is encrypted")
-        target.reserve(size)
-        pieces = self.pieces(local, packed, size, method, checksum, name)
-        if host == self.UNIX and mode & 0o170000 == 0o120000:
+        pieces = self.pieces(entry)
+        if entry.host == self.UNIX and entry.mode & 0o170000 == 0o120000:
             target.symlink(name, b"".join(pieces).decode("utf-8", "surrogateescape"))
         else:
-            target.file(name, pieces, mode if host == self.UNIX and mode else 0o644)
-        return after
+            target.file(name, pieces, entry.mode if entry.host == self.UNIX and entry.mode else 0o644)
 
     @staticmethod
     def widened(extra, fields):
@@ -181,27 +194,28 @@ class Zip:
             at += 4 + number(extra, at + 2, 2)
         return fields
 
-    def pieces(self, local, packed, size, method, checksum, name):
-        content = self.content
+    def pieces(self, entry):
+        """Yields the content of an entry and checks it."""
+        content, local = self.content, entry.local
         if content[local : local + 4] != self.LOCAL:
-            raise Damaged(f"the entry {name!r} is damaged")
+            raise Damaged(f"the entry {entry.name!r} is damaged")
         start = local + 30 + number(content, local + 26, 2) + number(content, local + 28, 2)
-        if start + packed > len(content):
+        if start + entry.packed > len(content):
             raise Damaged("it is cut short")
-        source = memoryview(content)[start : start + packed]
-        if method == self.DEFLATED:
-            pieces = inflate(source, -15, size)
-        elif method == self.STORED:
-            pieces = [source] if packed == size else []
+        source = memoryview(content)[start : start + entry.packed]
+        if entry.method == self.DEFLATED:
+            pieces = inflate(source, -15, entry.size)
+        elif entry.method == self.STORED:
+            pieces = [source]
         else:
-            raise Damaged(f"the entry {name!r} is packed with the unsupported method {method}")
-        left, found = size, 0
+            raise Damaged(f"the entry {entry.name!r} is packed with the unsupported method {entry.method}")
+        left, found = entry.size, 0
         for piece in pieces:
             left -= len(piece)
             found = zlib.crc32(piece, found)
             yield piece
-        if left != 0 or found != checksum:
-            raise Damaged(f"the entry {name!r} is damaged")
+        if left != 0 or found != entry.checksum:
+            raise Damaged(f"the entry {entry.name!r} is damaged")
 
 
 def inflate(source, window, limit):

@@ -15,8 +15,27 @@ pub(crate) fn run() -> Result<()> {
 /// Runs what looks at the code without running it.
 pub(crate) fn lints() -> Result<()> {
     cargo(&["fmt", "--all", "--check"], &[])?;
-    cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"], &[])?;
-    cargo(&["doc", "--workspace", "--no-deps", "--document-private-items"], &[])?;
+    cargo(
+        &[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--all-features",
+            "--",
+            "-D",
+            "warnings",
+        ],
+        &[],
+    )?;
+    cargo(
+        &[
+            "doc",
+            "--workspace",
+            "--no-deps",
+            "--document-private-items",
+        ],
+        &[],
+    )?;
     tidy::run()?;
     let deny = tools::cargo_deny()?;
     process::run(&deny, &["check", "licenses", "bans", "sources"])?;

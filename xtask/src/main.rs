@@ -39,10 +39,22 @@ fn run() -> Result<()> {
         "check" => check::run(),
         "test" => test::run(),
         "tidy" => tidy::run(),
-        "bench" => process::cargo(&["run", "--release", "--package", "oxwhisk-bench", "--"], &rest),
-        "scenarios" => {
-            process::cargo(&["run", "--quiet", "--package", "oxwhisk-testing", "--bin", "scenarios", "--"], &rest)
-        }
+        "bench" => process::cargo(
+            &["run", "--release", "--package", "oxwhisk-bench", "--"],
+            &rest,
+        ),
+        "scenarios" => process::cargo(
+            &[
+                "run",
+                "--quiet",
+                "--package",
+                "oxwhisk-testing",
+                "--bin",
+                "scenarios",
+                "--",
+            ],
+            &rest,
+        ),
         _ => bail!("{USAGE}"),
     }
 }

@@ -20,10 +20,17 @@ pub(crate) fn run<S: AsRef<OsStr>>(program: &str, arguments: &[S]) -> Result<()>
 
 /// Runs a program in a folder and fails if it does.
 pub(crate) fn run_in<S: AsRef<OsStr>>(folder: &Path, program: &str, arguments: &[S]) -> Result<()> {
-    let shown: Vec<_> = arguments.iter().map(|argument| argument.as_ref().to_string_lossy()).collect();
+    let shown: Vec<_> = arguments
+        .iter()
+        .map(|argument| argument.as_ref().to_string_lossy())
+        .collect();
     writeln!(std::io::stderr(), "$ {program} {}", shown.join(" "))?;
     let mut command = Command::new(program);
-    let status = command.args(arguments).current_dir(folder).stdin(Stdio::null()).status();
+    let status = command
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .status();
     let status = status.with_context(|| format!("could not start `{program}`"))?;
     if !status.success() {
         bail!("`{program}` failed ({status})");
@@ -33,12 +40,20 @@ pub(crate) fn run_in<S: AsRef<OsStr>>(folder: &Path, program: &str, arguments: &
 
 /// Runs cargo with fixed arguments and more.
 pub(crate) fn cargo(fixed: &[&str], rest: &[String]) -> Result<()> {
-    let all: Vec<&str> = fixed.iter().copied().chain(rest.iter().map(String::as_str)).collect();
+    let all: Vec<&str> = fixed
+        .iter()
+        .copied()
+        .chain(rest.iter().map(String::as_str))
+        .collect();
     run("cargo", &all)
 }
 
 /// Returns whether a program can be started.
 pub(crate) fn exists(program: &str) -> bool {
-    let probe = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let probe = Command::new(program)
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
     probe.is_ok_and(|status| status.success())
 }

@@ -10,7 +10,16 @@ pub(crate) fn run() -> Result<()> {
     check::lints()?;
     cargo(&["test", "--workspace", "--all-features"], &[])?;
     process::run("node", &["--test", "runtimes/nodejs/tests/"])?;
-    process::run("python3", &["-m", "unittest", "discover", "--start-directory", "runtimes/python/tests"])
+    process::run(
+        "python3",
+        &[
+            "-m",
+            "unittest",
+            "discover",
+            "--start-directory",
+            "runtimes/python/tests",
+        ],
+    )
 }
 
 /// Installs the npm packages that actions find and that the client tests use.
@@ -18,7 +27,11 @@ fn install() -> Result<()> {
     for folder in ["runtimes/nodejs", "tests/clients"] {
         let folder = root().join(folder);
         if folder.join("package-lock.json").exists() {
-            run_in(&folder, "npm", &["ci", "--no-audit", "--no-fund", "--loglevel=error"])?;
+            run_in(
+                &folder,
+                "npm",
+                &["ci", "--no-audit", "--no-fund", "--loglevel=error"],
+            )?;
         }
     }
     Ok(())

@@ -23,7 +23,11 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Words that mark unfinished work; written apart so that this file does not hold them.
-const LEFTOVERS: &[&str] = &[concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X:")];
+const LEFTOVERS: &[&str] = &[
+    concat!("TO", "DO"),
+    concat!("FIX", "ME"),
+    concat!("XX", "X:"),
+];
 
 /// Checks all rules and reports all breaches together.
 pub(crate) fn run() -> Result<()> {
@@ -32,7 +36,9 @@ pub(crate) fn run() -> Result<()> {
     for file in tracked_files()? {
         let path = root().join(&file);
         // A file may be deleted in the work tree and not yet in the index.
-        let Ok(text) = fs::read_to_string(&path) else { continue };
+        let Ok(text) = fs::read_to_string(&path) else {
+            continue;
+        };
         if file.ends_with(".rs") {
             lines(&file, &text, &mut breaches);
             leftovers(&file, &text, &mut breaches);
@@ -45,12 +51,23 @@ pub(crate) fn run() -> Result<()> {
     if breaches.is_empty() {
         return Ok(());
     }
-    bail!("tidy found {} breaches:\n  {}", breaches.len(), breaches.join("\n  "))
+    bail!(
+        "tidy found {} breaches:\n  {}",
+        breaches.len(),
+        breaches.join("\n  ")
+    )
 }
 
 fn tracked_files() -> Result<Vec<String>> {
-    let output = Command::new("git").args(["ls-files"]).current_dir(root()).output().context("could not start `git`")?;
-    Ok(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
+    let output = Command::new("git")
+        .args(["ls-files"])
+        .current_dir(root())
+        .output()
+        .context("could not start `git`")?;
+    Ok(String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .map(str::to_owned)
+        .collect())
 }
 
 /// Every crate depends only on those that its layer allows.
@@ -58,10 +75,16 @@ fn arrows(breaches: &mut Vec<String>) -> Result<()> {
     let allowed: BTreeMap<_, _> = ARROWS.iter().copied().collect();
     for (name, allowed) in &allowed {
         let path = root().join("crates").join(name).join("Cargo.toml");
-        let text = fs::read_to_string(&path).with_context(|| format!("could not read `{}`", path.display()))?;
+        let text = fs::read_to_string(&path)
+            .with_context(|| format!("could not read `{}`", path.display()))?;
         let manifest: toml::Table = text.parse()?;
-        let Some(toml::Value::Table(dependencies)) = manifest.get("dependencies") else { continue };
-        for dependency in dependencies.keys().filter_map(|key| key.strip_prefix("oxwhisk-")) {
+        let Some(toml::Value::Table(dependencies)) = manifest.get("dependencies") else {
+            continue;
+        };
+        for dependency in dependencies
+            .keys()
+            .filter_map(|key| key.strip_prefix("oxwhisk-"))
+        {
             if !allowed.contains(&dependency) {
                 breaches.push(format!("crates/{name}: must not depend on `{dependency}`"));
             }
@@ -75,7 +98,9 @@ fn lines(file: &str, text: &str, breaches: &mut Vec<String>) {
     let production = text.split("\n#[cfg(test)]").next().unwrap_or(text);
     let count = production.lines().count();
     if !is_test && count > MAX_LINES {
-        breaches.push(format!("{file}: {count} lines, at most {MAX_LINES} are allowed"));
+        breaches.push(format!(
+            "{file}: {count} lines, at most {MAX_LINES} are allowed"
+        ));
     }
 }
 
@@ -92,10 +117,15 @@ fn settings_page(breaches: &mut Vec<String>) -> Result<()> {
     let page = root().join("docs/settings.md");
     let table = root().join("crates/server/src/settings/keys.rs");
     let (page, table) = (read(&page)?, read(&table)?);
-    let names = table.split("key(").skip(1).filter_map(|rest| rest.split('"').nth(1));
+    let names = table
+        .split("key(")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').nth(1));
     for name in names.filter(|name| !name.is_empty()) {
         if !page.contains(&format!("`{name}`")) {
-            breaches.push(format!("docs/settings.md: `{name}` is missing; make the page with `oxwhisk settings`"));
+            breaches.push(format!(
+                "docs/settings.md: `{name}` is missing; make the page with `oxwhisk settings`"
+            ));
         }
     }
     Ok(())

@@ -24,7 +24,10 @@ pub(crate) fn typos() -> Result<String> {
     let program = text(venv.join("bin/typos"))?;
     if !exists(&program) {
         run("python3", &["-m", "venv", &text(venv.clone())?])?;
-        run(&text(venv.join("bin/pip"))?, &["install", "--quiet", &format!("typos=={TYPOS}")])?;
+        run(
+            &text(venv.join("bin/pip"))?,
+            &["install", "--quiet", &format!("typos=={TYPOS}")],
+        )?;
     }
     Ok(program)
 }
@@ -37,7 +40,19 @@ fn installed_by_cargo(name: &str, version: &str) -> Result<String> {
     let program = text(root.join("bin").join(name))?;
     if !exists(&program) {
         let root = text(root)?;
-        run("cargo", &["install", "--quiet", "--locked", "--version", version, "--root", &root, name])?;
+        run(
+            "cargo",
+            &[
+                "install",
+                "--quiet",
+                "--locked",
+                "--version",
+                version,
+                "--root",
+                &root,
+                name,
+            ],
+        )?;
     }
     Ok(program)
 }
@@ -47,5 +62,8 @@ fn folder() -> PathBuf {
 }
 
 fn text(path: PathBuf) -> Result<String> {
-    path.into_os_string().into_string().ok().context("the path of the workspace is no UTF-8")
+    path.into_os_string()
+        .into_string()
+        .ok()
+        .context("the path of the workspace is no UTF-8")
 }

@@ -121,12 +121,20 @@ pub trait Delivery: Send + Sync + fmt::Debug {
     /// [`BusError::Unavailable`]; it must not be run then.
     async fn start(&self) -> Result<(), BusError>;
 
-    /// Takes it off the bus without a record (records take it off by themselves where the bus and the
-    /// store share a database; elsewhere the record's writer calls this after).
+    /// Takes it off the bus without a record.
     ///
     /// # Errors
     /// [`BusError::Unavailable`].
     async fn finish(&self) -> Result<(), BusError>;
+
+    /// Is called once its record is stored. Where bus and store share a database the record has taken it off
+    /// by itself and nothing is left to do; other buses take it off now.
+    ///
+    /// # Errors
+    /// [`BusError::Unavailable`].
+    async fn recorded(&self) -> Result<(), BusError> {
+        Ok(())
+    }
 }
 
 /// The acknowledgements that come for one controller.

@@ -10,6 +10,7 @@ mod runtime;
 mod seam;
 mod watched;
 
+pub mod discovery;
 pub mod sandbox;
 
 pub use logs::{LogLine, LogOutcome, Logs, Stream};

@@ -51,9 +51,7 @@ impl Authenticator {
         {
             return Ok(identity);
         }
-        let Some((uuid, key)) = basic_credentials(header)? else {
-            return Err(ApiError::unauthenticated(messages::AUTHENTICATION_INVALID));
-        };
+        let (uuid, key) = basic_credentials(header)?;
         if key.len() != SECRET_LENGTH {
             return Err(ApiError::unauthenticated(messages::AUTHENTICATION_INVALID));
         }
@@ -72,20 +70,16 @@ impl Authenticator {
     }
 }
 
-/// Returns user and password of Basic credentials, or `None` if they cannot be decoded.
-fn basic_credentials(header: &[u8]) -> Result<Option<(String, String)>, ApiError> {
+/// Returns user and password of Basic credentials.
+fn basic_credentials(header: &[u8]) -> Result<(String, String), ApiError> {
     let missing = || ApiError::unauthenticated(messages::AUTHENTICATION_MISSING);
     let text = std::str::from_utf8(header).map_err(|_| missing())?;
     let (scheme, encoded) = text.split_once(' ').ok_or_else(missing)?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return Err(missing());
     }
-    let decoded = STANDARD
-        .decode(encoded.trim())
-        .ok()
-        .and_then(|bytes| String::from_utf8(bytes).ok());
-    Ok(decoded.map(|pair| match pair.split_once(':') {
-        Some((uuid, key)) => (uuid.to_owned(), key.to_owned()),
-        None => (pair, String::new()),
-    }))
+    let decoded = STANDARD.decode(encoded.trim()).map_err(|_| missing())?;
+    let pair = String::from_utf8(decoded).map_err(|_| missing())?;
+    let (uuid, key) = pair.split_once(':').unwrap_or((&pair, ""));
+    Ok((uuid.to_owned(), key.to_owned()))
 }

@@ -6,13 +6,13 @@ use std::time::Duration;
 use http::StatusCode;
 use oxwhisk_bus::{ActivationMessage, BusError, Durability, TransactionId};
 use oxwhisk_entity::{
-    ActivationId, EntityName, EntityPath, FullyQualifiedName, Identity, Json, Parameters,
-    WhiskAction, WhiskActivation, WhiskPackage,
+    ActionLimits, ActivationId, EntityName, EntityPath, Exec, FullyQualifiedName, Identity, Json,
+    Parameters, SemVer, WhiskAction, WhiskActivation, WhiskPackage,
 };
 use oxwhisk_store::Revision;
 
-use crate::controller::Controller;
 use crate::api::created_annotations;
+use crate::controller::Controller;
 use crate::entities::{Stored, WhiskEntity};
 use crate::http::ApiError;
 use crate::messages;
@@ -87,7 +87,11 @@ impl Controller {
     ///
     /// # Errors
     /// [`InvocationError`] if the `exec` is not valid, or the name is taken.
-    pub async fn create_action(&self, name: &FullyQualifiedName, exec: &Json) -> Result<(), InvocationError> {
+    pub async fn create_action(
+        &self,
+        name: &FullyQualifiedName,
+        exec: &Json,
+    ) -> Result<(), InvocationError> {
         let exec = Exec::from_request(exec, &self.config.manifest)
             .map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, error.to_string()))?;
         let action = WhiskAction {
@@ -101,7 +105,10 @@ impl Controller {
             publish: false,
             updated: self.clock.epoch_ms(),
         };
-        self.entities.put(WhiskEntity::Action(action), None).await.map_err(ApiError::from)?;
+        self.entities
+            .put(WhiskEntity::Action(action), None)
+            .await
+            .map_err(ApiError::from)?;
         Ok(())
     }
 

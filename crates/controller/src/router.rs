@@ -42,7 +42,7 @@ impl Controller {
             "/activation/count" if get => Ok(self.in_flight_count()),
             "/disable" if request.method == Method::POST => self.disable(request),
             _ if path.starts_with("/invokers") && get => Err(ApiError::no_route()),
-            "/invokers" | "/invokers/" => Err(ApiError::bad_method("GET, OPTIONS")),
+            "/invokers" | "/invokers/" => Err(ApiError::bad_method("OPTIONS, GET")),
             _ => Err(ApiError::bad_method("OPTIONS")),
         }
     }
@@ -58,13 +58,21 @@ impl Controller {
                     Cors::Rest,
                 ));
             }
-            (&Method::TRACE | &Method::CONNECT, _) => {
+            (&Method::TRACE, _) => {
                 return Err(ApiError::bad_method(ENTITY_METHODS));
             }
             _ => {}
         }
-        let identity = self.authenticator.identify(&request.headers).await?;
         let segments: Vec<&str> = below.split('/').skip(1).collect();
+        if let ["web", namespace, package, action, ..] = segments.as_slice()
+            && [namespace, package, action]
+                .iter()
+                .all(|name| name_of(name).is_ok())
+        {
+            // No action is exported to the web yet.
+            return Err(ApiError::not_found());
+        }
+        let identity = self.authenticator.identify(&request.headers).await?;
         match segments.as_slice() {
             ["namespaces"] | ["namespaces", ""] if request.method == Method::GET => {
                 Ok(Self::namespaces(&identity))

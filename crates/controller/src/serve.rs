@@ -1,7 +1,6 @@
 //! Connections: HTTP/1.1 in, HTTP/1.1 out.
 
 use std::convert::Infallible;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::controller::Controller;
-use crate::http::{Reply, Request, RequestId, Target};
+use crate::http::{Reply, Request, RequestId, Target, TargetError};
 
 /// Largest body that is read.
 const MAX_BODY: u64 = 50 * 1024 * 1024;
@@ -111,42 +110,42 @@ impl Controller {
         }
     }
 
-    fn respond(
-        self: Arc<Self>,
-        request: HttpRequest<Incoming>,
-    ) -> impl Future<Output = Response<Full<Bytes>>> + Send {
-        async move {
-            let start_ms = self.clock.epoch_ms();
-            let (head, body) = request.into_parts();
-            if !is_known(&head.method) {
-                return plain(StatusCode::NOT_IMPLEMENTED, "Unsupported HTTP method");
-            }
-            let target = match Target::parse(&head.uri) {
-                Ok(target) => target,
-                Err(error @ crate::http::TargetError::TooLong) => {
-                    return plain(StatusCode::URI_TOO_LONG, &error.to_string());
-                }
-                Err(error) => return plain(StatusCode::BAD_REQUEST, &error.to_string()),
-            };
-            let body = match read_body(body).await {
-                Ok(body) => body,
-                Err(refusal) => return refusal,
-            };
-            let id = RequestId::of(&head.headers);
-            let request = Request {
-                method: head.method,
-                query: target.query,
-                headers: head.headers,
-                body,
-                id,
-                start_ms,
-            };
-            let reply = match self.route(&request, &target.path).await {
-                Ok(reply) => reply,
-                Err(error) => Reply::of_error(error, &request.id),
-            };
-            reply.into_response(&request)
+    async fn respond(self: Arc<Self>, request: HttpRequest<Incoming>) -> Response<Full<Bytes>> {
+        let start_ms = self.clock.epoch_ms();
+        let (head, body) = request.into_parts();
+        if head.method == Method::CONNECT {
+            return plain(StatusCode::BAD_REQUEST, "CONNECT is not supported");
         }
+        if !is_known(&head.method) {
+            return plain(StatusCode::NOT_IMPLEMENTED, "Unsupported HTTP method");
+        }
+        let target = match Target::parse(&head.uri) {
+            Ok(target) => target,
+            Err(error @ TargetError::TooLong) => {
+                return plain(StatusCode::URI_TOO_LONG, &error.to_string());
+            }
+            Err(error @ TargetError::BadEscape { .. }) => {
+                return plain(StatusCode::BAD_REQUEST, &error.to_string());
+            }
+        };
+        let body = match read_body(body).await {
+            Ok(body) => body,
+            Err(refusal) => return refusal,
+        };
+        let id = RequestId::of(&head.headers);
+        let request = Request {
+            method: head.method,
+            query: target.query,
+            headers: head.headers,
+            body,
+            id,
+            start_ms,
+        };
+        let reply = match self.route(&request, &target.path).await {
+            Ok(reply) => reply,
+            Err(error) => Reply::of_error(error, &request.id),
+        };
+        reply.into_response(&request)
     }
 }
 
@@ -165,7 +164,6 @@ fn is_known(method: &Method) -> bool {
         Method::OPTIONS,
         Method::PATCH,
         Method::TRACE,
-        Method::CONNECT,
     ]
     .contains(method)
 }

@@ -264,6 +264,17 @@ impl ExecManifest {
         self.resolve(kind).is_some_and(|runtime| runtime.deprecated)
     }
 
+    /// Returns the same kinds without containers that are kept ready.
+    #[must_use]
+    pub fn without_stem_cells(&self) -> Self {
+        let mut families = self.families.clone();
+        families
+            .values_mut()
+            .flatten()
+            .for_each(|runtime| runtime.stem_cells.clear());
+        Self { families }
+    }
+
     /// Iterates over all kinds.
     pub fn kinds(&self) -> impl Iterator<Item = &str> {
         self.runtimes().map(|runtime| runtime.kind.as_str())

@@ -1,16 +1,14 @@
 //! The machine's clock.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use oxwhisk_controller::Clock;
+use oxwhisk_invoker::Clock as _;
 
-/// The clock of the machine.
+/// The clock of the machine for the controller: the invoker's.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct SystemClock;
 
 impl Clock for SystemClock {
     fn epoch_ms(&self) -> u64 {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+        oxwhisk_invoker::SystemClock.epoch_ms()
     }
 }

@@ -1,6 +1,7 @@
 //! The one place that reads the environment of the process.
 #![expect(clippy::disallowed_methods, reason = "this is the one place")]
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -10,7 +11,9 @@ use crate::settings::{Settings, Sources};
 
 /// Returns whether this process was started to be the helper that makes containers.
 pub(crate) fn is_sandbox_helper() -> bool {
-    std::env::args_os().next().is_some_and(|name| name == HELPER_NAME)
+    std::env::args_os()
+        .next()
+        .is_some_and(|name| name == HELPER_NAME)
 }
 
 /// Collects flags, environment and file, and reads the settings.
@@ -21,26 +24,44 @@ pub(crate) fn settings<const N: usize>(
     flags: [(&'static str, Option<String>); N],
     file: Option<&Path>,
 ) -> Result<Settings> {
-    let flags = flags.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
-    let variables = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
+    let flags = flags
+        .into_iter()
+        .filter_map(|(key, value)| Some((key, value?)))
+        .collect();
+    let variables = std::env::vars_os()
+        .filter_map(|(name, _)| name.into_string().ok())
+        .collect();
     let text = file
-        .map(|path| std::fs::read_to_string(path).with_context(|| format!("could not read `{}`", path.display())))
+        .map(|path| {
+            std::fs::read_to_string(path)
+                .with_context(|| format!("could not read `{}`", path.display()))
+        })
         .transpose()?;
-    let mut sources = Sources::new(flags, variables, |name| std::env::var(name).ok(), text.as_deref())?;
+    let mut sources = Sources::new(
+        flags,
+        variables,
+        |name| std::env::var(name).ok(),
+        text.as_deref(),
+    )?;
     sources.default_to("data_dir", state_dir().to_string_lossy().into_owned());
     Ok(Settings::resolve(sources)?)
 }
 
 /// The user's folder for state, by the XDG base directory specification.
 fn state_dir() -> PathBuf {
-    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let base = absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")));
+    let absolute = |name| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let base = absolute("XDG_STATE_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".local/state")));
     base.unwrap_or_else(std::env::temp_dir).join("oxwhisk")
 }
 
-/// Folders in which programs are looked for.
-pub(crate) fn search_path() -> Vec<PathBuf> {
-    std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default()
+/// The search path for programs.
+pub(crate) fn search_path() -> OsString {
+    std::env::var_os("PATH").unwrap_or_default()
 }
 
 /// The home folder of the user, where version managers keep their interpreters.

@@ -31,7 +31,11 @@ fn main() -> ExitCode {
         Err(error) => {
             // Nothing is left to do about a closed standard error.
             let _unheard = writeln!(std::io::stderr(), "error: {error:#}");
-            if error.is::<settings::Problems>() { ExitCode::from(MISUSE) } else { ExitCode::FAILURE }
+            if error.is::<settings::Problems>() {
+                ExitCode::from(MISUSE)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }
@@ -41,16 +45,20 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Standalone(args) => {
             let flags = [
                 ("port", args.port.map(|port| port.to_string())),
-                ("data_dir", args.data_dir.map(|dir| dir.to_string_lossy().into_owned())),
+                (
+                    "data_dir",
+                    args.data_dir.map(|dir| dir.to_string_lossy().into_owned()),
+                ),
             ];
             let settings = environment::settings(flags, args.config.as_deref())?;
             start(&settings)?.block_on(standalone::run(settings))
         }
         Command::Run(args) => {
-            let settings = environment::settings([("port", Some("0".to_owned()))], args.config.as_deref())?;
+            let settings =
+                environment::settings([("port", Some("0".to_owned()))], args.config.as_deref())?;
             start(&settings)?.block_on(run::run(args, settings))
         }
-        Command::Doctor(args) => doctor::run(&args),
+        Command::Doctor(args) => doctor::run(&args, &environment::settings([], None)?),
         Command::Settings => {
             print_settings()?;
             Ok(ExitCode::SUCCESS)
@@ -60,21 +68,41 @@ fn dispatch(command: Command) -> Result<ExitCode> {
 
 /// Sets up logging and the threads.
 fn start(settings: &Settings) -> Result<tokio::runtime::Runtime> {
-    tracing_subscriber::fmt().with_max_level(settings.log).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_max_level(settings.log)
+        .with_writer(std::io::stderr)
+        .init();
     let mut builder = match settings.workers {
         1 => tokio::runtime::Builder::new_current_thread(),
         _ => tokio::runtime::Builder::new_multi_thread(),
     };
-    builder.worker_threads(settings.workers).enable_all().build().context("could not start the threads")
+    builder
+        .worker_threads(settings.workers)
+        .enable_all()
+        .build()
+        .context("could not start the threads")
 }
 
 /// Prints the reference page of the settings.
 fn print_settings() -> Result<()> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "| Setting | Variable | Default | Meaning |\n| --- | --- | --- | --- |")?;
+    writeln!(
+        out,
+        "| Setting | Variable | Default | Meaning |\n| --- | --- | --- | --- |"
+    )?;
     for key in SETTINGS {
-        let default = if key.default.is_empty() { String::new() } else { format!("`{}`", key.default) };
-        writeln!(out, "| `{}` | `{}` | {default} | {} |", key.name, key.variable(), key.about)?;
+        let default = if key.default.is_empty() {
+            String::new()
+        } else {
+            format!("`{}`", key.default)
+        };
+        writeln!(
+            out,
+            "| `{}` | `{}` | {default} | {} |",
+            key.name,
+            key.variable(),
+            key.about
+        )?;
     }
     Ok(())
 }

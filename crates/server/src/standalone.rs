@@ -15,7 +15,12 @@ pub(crate) async fn run(settings: Settings) -> Result<ExitCode> {
     let mut interrupt = signal(SignalKind::interrupt()).context("could not listen for signals")?;
     let platform = Platform::start(settings, Role::Standalone).await?;
     let mut out = std::io::stdout();
-    writeln!(out, "oxwhisk listening on {}, AUTH={}", platform.url(), guest_key())?;
+    writeln!(
+        out,
+        "oxwhisk listening on {}, AUTH={}",
+        platform.url(),
+        guest_key()
+    )?;
     out.flush()?;
     tokio::select! {
         _ = terminate.recv() => {}

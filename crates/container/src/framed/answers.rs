@@ -48,7 +48,11 @@ pub(crate) enum Line {
     /// An answer.
     Answer { key: Key, response: Response },
     /// A log line of one activation.
-    Log { id: ActivationId, stream: Stream, text: String },
+    Log {
+        id: ActivationId,
+        stream: Stream,
+        text: String,
+    },
     /// A log line that was too long to keep.
     LogDropped { id: Option<ActivationId> },
     /// Anything else: the launcher broke the protocol.
@@ -83,11 +87,20 @@ pub(crate) struct AnswerReader {
 
 impl AnswerReader {
     pub(crate) fn new() -> Self {
-        Self { buffer: BytesMut::new(), mode: Mode::Whole { scanned: 0, cap: None } }
+        Self {
+            buffer: BytesMut::new(),
+            mode: Mode::Whole {
+                scanned: 0,
+                cap: None,
+            },
+        }
     }
 
     /// Reads once from the socket into the buffer.
-    #[expect(unsafe_code, reason = "the system fills spare capacity; zeroing it first costs more than a small answer")]
+    #[expect(
+        unsafe_code,
+        reason = "the system fills spare capacity; zeroing it first costs more than a small answer"
+    )]
     pub(crate) fn fill(&mut self, socket: &OwnedFd) -> rustix::io::Result<Fill> {
         if self.buffer.capacity() - self.buffer.len() < READ_SIZE / 4 {
             self.buffer.reserve(READ_SIZE);
@@ -113,7 +126,10 @@ impl AnswerReader {
                 let fresh = self.buffer.get(*scanned..).unwrap_or_default();
                 if let Some(at) = memchr::memchr(b'\n', fresh) {
                     let line = self.buffer.split_to(*scanned + at + 1);
-                    self.mode = Mode::Whole { scanned: 0, cap: None };
+                    self.mode = Mode::Whole {
+                        scanned: 0,
+                        cap: None,
+                    };
                     return Some(understand(line, None, &limit_of));
                 }
                 *scanned = self.buffer.len();
@@ -133,7 +149,10 @@ impl AnswerReader {
                 Some(at) => {
                     self.buffer.advance(at + 1);
                     let (head, length) = (std::mem::take(head), *length + at);
-                    self.mode = Mode::Whole { scanned: 0, cap: None };
+                    self.mode = Mode::Whole {
+                        scanned: 0,
+                        cap: None,
+                    };
                     Some(understand(head, Some(length), &limit_of))
                 }
                 None => {
@@ -151,7 +170,9 @@ fn cap_of(start: &[u8], limit_of: &impl Fn(Key) -> Option<ResponseLimit>) -> usi
     let limit = Header::parse(start).and_then(|header| limit_of(header.key));
     limit.map_or(OTHER_MAX, |limit| {
         let kept = limit.max.as_bytes().max(limit.truncation.as_bytes());
-        usize::try_from(kept).unwrap_or(usize::MAX).saturating_add(HEADER_MAX)
+        usize::try_from(kept)
+            .unwrap_or(usize::MAX)
+            .saturating_add(HEADER_MAX)
     })
 }
 
@@ -170,7 +191,11 @@ impl Header {
             Some(rest) => {
                 let end = memchr::memchr(b'"', rest.get(..33.min(rest.len()))?)?;
                 let id = std::str::from_utf8(rest.get(..end)?).ok()?;
-                let key = if id.is_empty() { Key::Unnamed } else { Key::Run(id.parse().ok()?) };
+                let key = if id.is_empty() {
+                    Key::Unnamed
+                } else {
+                    Key::Run(id.parse().ok()?)
+                };
                 (key, rest.get(end + 1..)?.strip_prefix(b",")?)
             }
             None => (Key::Init, line.strip_prefix(b"{\"init\":true,")?),
@@ -183,12 +208,21 @@ impl Header {
             None => (false, rest),
         };
         let rest = rest.strip_prefix(b"\"body\":")?;
-        Some(Self { key, status, newline, length: line.len() - rest.len() })
+        Some(Self {
+            key,
+            status,
+            newline,
+            length: line.len() - rest.len(),
+        })
     }
 }
 
 /// Understands one line. `line` ends with its line feed, unless `length` says how long the line was of which it is the start.
-fn understand(line: BytesMut, length: Option<usize>, limit_of: &impl Fn(Key) -> Option<ResponseLimit>) -> Line {
+fn understand(
+    line: BytesMut,
+    length: Option<usize>,
+    limit_of: &impl Fn(Key) -> Option<ResponseLimit>,
+) -> Line {
     match Header::parse(&line) {
         Some(header) => {
             let limit = limit_of(header.key);
@@ -199,7 +233,12 @@ fn understand(line: BytesMut, length: Option<usize>, limit_of: &impl Fn(Key) -> 
     }
 }
 
-fn answer(mut line: BytesMut, length: Option<usize>, header: &Header, limit: Option<ResponseLimit>) -> Option<Line> {
+fn answer(
+    mut line: BytesMut,
+    length: Option<usize>,
+    header: &Header,
+    limit: Option<ResponseLimit>,
+) -> Option<Line> {
     let line_length = length.unwrap_or(line.len().checked_sub(1)?);
     let braced = line_length.checked_sub(header.length)?;
     let mut entity_length = braced.checked_sub(1)?;
@@ -223,12 +262,23 @@ fn answer(mut line: BytesMut, length: Option<usize>, header: &Header, limit: Opt
     line.truncate(kept);
     let entity = compact(line);
     let full_length = too_long.then_some(entity_length as u64);
-    Some(Line::Answer { key: header.key, response: Response { status: header.status, entity, full_length } })
+    Some(Line::Answer {
+        key: header.key,
+        response: Response {
+            status: header.status,
+            entity,
+            full_length,
+        },
+    })
 }
 
 /// A small answer would keep the whole read buffer alive as long as its record; it is copied instead.
 fn compact(line: BytesMut) -> Bytes {
-    if line.len() < READ_SIZE / 8 { Bytes::copy_from_slice(&line) } else { line.freeze() }
+    if line.len() < READ_SIZE / 8 {
+        Bytes::copy_from_slice(&line)
+    } else {
+        line.freeze()
+    }
 }
 
 /// The activation that the start of an overlong log frame names.
@@ -240,9 +290,17 @@ fn id_of(line: &[u8]) -> Option<ActivationId> {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Notice {
-    Log { activation_id: ActivationId, log: LogStream, text: String },
-    Ready { ready: bool },
-    Refused { failed: Refusal },
+    Log {
+        activation_id: ActivationId,
+        log: LogStream,
+        text: String,
+    },
+    Ready {
+        ready: bool,
+    },
+    Refused {
+        failed: Refusal,
+    },
 }
 
 #[derive(Deserialize)]
@@ -256,7 +314,11 @@ fn notice(line: &[u8]) -> Line {
     match serde_json::from_slice(line) {
         Ok(Notice::Ready { ready: true }) => Line::Ready,
         Ok(Notice::Refused { failed }) => Line::Refused(failed),
-        Ok(Notice::Log { activation_id: id, log, text }) => {
+        Ok(Notice::Log {
+            activation_id: id,
+            log,
+            text,
+        }) => {
             let stream = match log {
                 LogStream::Stdout => Stream::Stdout,
                 LogStream::Stderr => Stream::Stderr,
@@ -276,7 +338,10 @@ mod tests {
     const ID: &str = "0123456789abcdef0123456789abcdef";
 
     fn limit(max: u64, truncation: u64) -> ResponseLimit {
-        ResponseLimit { max: ByteSize::bytes(max), truncation: ByteSize::bytes(truncation) }
+        ResponseLimit {
+            max: ByteSize::bytes(max),
+            truncation: ByteSize::bytes(truncation),
+        }
     }
 
     /// Feeds the text in pieces of `step` bytes and returns all lines and the largest buffer seen.
@@ -288,15 +353,26 @@ mod tests {
             while let Some(line) = reader.next(|_| Some(limit)) {
                 lines.push(line);
             }
-            let head = if let Mode::Overflow { head, .. } = &reader.mode { head.len() } else { 0 };
+            let head = if let Mode::Overflow { head, .. } = &reader.mode {
+                head.len()
+            } else {
+                0
+            };
             largest = largest.max(reader.buffer.len() + head);
         }
         (lines, largest)
     }
 
     fn run_answer(entity: &str, full_length: Option<u64>) -> Line {
-        let response = Response { status: 200, entity: Bytes::copy_from_slice(entity.as_bytes()), full_length };
-        Line::Answer { key: Key::Run(ID.parse().unwrap()), response }
+        let response = Response {
+            status: 200,
+            entity: Bytes::copy_from_slice(entity.as_bytes()),
+            full_length,
+        };
+        Line::Answer {
+            key: Key::Run(ID.parse().unwrap()),
+            response,
+        }
     }
 
     #[test]
@@ -308,15 +384,26 @@ mod tests {
             let (lines, _) = read(&text, step, limit(1000, 1000));
             assert_eq!(lines[0], Line::Ready);
             assert_eq!(lines[1], run_answer("{\"a\": \"}\"}", None));
-            let Line::Answer { key: Key::Init, response } = &lines[2] else { panic!("{lines:?}") };
-            assert_eq!((response.status, &response.entity[..]), (502, &b"{\"error\":\"x\"}"[..]));
+            let Line::Answer {
+                key: Key::Init,
+                response,
+            } = &lines[2]
+            else {
+                panic!("{lines:?}")
+            };
+            assert_eq!(
+                (response.status, &response.entity[..]),
+                (502, &b"{\"error\":\"x\"}"[..])
+            );
             assert_eq!(lines.len(), 3);
         }
     }
 
     #[test]
     fn newline_belongs_to_the_entity_where_the_launcher_says_so() {
-        let text = format!("{{\"activation_id\":\"{ID}\",\"status\":200,\"newline\":true,\"body\":{{}}}}\n");
+        let text = format!(
+            "{{\"activation_id\":\"{ID}\",\"status\":200,\"newline\":true,\"body\":{{}}}}\n"
+        );
         assert_eq!(read(&text, 9, limit(10, 10)).0, [run_answer("{}\n", None)]);
         assert_eq!(read(&text, 9, limit(2, 1)).0, [run_answer("{", Some(3))]);
     }
@@ -324,18 +411,32 @@ mod tests {
     #[test]
     fn long_answer_keeps_its_start_and_counts_the_rest() {
         let body = format!("{{\"a\":\"{}\"}}", "x".repeat(100_000));
-        let text = format!("{{\"activation_id\":\"{ID}\",\"status\":200,\"body\":{body}}}\n{{\"ready\":true}}\n");
+        let text = format!(
+            "{{\"activation_id\":\"{ID}\",\"status\":200,\"body\":{body}}}\n{{\"ready\":true}}\n"
+        );
         for step in [1000, 64, 200_000] {
             let (lines, largest) = read(&text, step, limit(5000, 100));
-            assert_eq!(lines, [run_answer(&body[..100], Some(body.len() as u64)), Line::Ready]);
-            assert!(step > 1000 || largest <= 5000 + HEADER_MAX + step, "{largest} bytes buffered");
+            assert_eq!(
+                lines,
+                [
+                    run_answer(&body[..100], Some(body.len() as u64)),
+                    Line::Ready
+                ]
+            );
+            assert!(
+                step > 1000 || largest <= 5000 + HEADER_MAX + step,
+                "{largest} bytes buffered"
+            );
         }
     }
 
     #[test]
     fn answer_of_exactly_the_limit_is_whole() {
         let text = format!("{{\"activation_id\":\"{ID}\",\"status\":200,\"body\":{{\"a\":1}}}}\n");
-        assert_eq!(read(&text, 50, limit(7, 1)).0, [run_answer("{\"a\":1}", None)]);
+        assert_eq!(
+            read(&text, 50, limit(7, 1)).0,
+            [run_answer("{\"a\":1}", None)]
+        );
         assert_eq!(read(&text, 50, limit(6, 1)).0, [run_answer("{", Some(7))]);
     }
 
@@ -346,8 +447,24 @@ mod tests {
         );
         let (lines, _) = read(&text, 5, limit(10, 10));
         let id = ID.parse().unwrap();
-        assert_eq!(lines[0], Line::Log { id, stream: Stream::Stderr, text: "é\n".into() });
-        assert_eq!(lines[1], Line::Refused(Refusal { step: "mount".into(), errno: 1 }));
-        assert_eq!(lines[2..], [Line::Malformed, Line::Malformed, Line::Malformed]);
+        assert_eq!(
+            lines[0],
+            Line::Log {
+                id,
+                stream: Stream::Stderr,
+                text: "é\n".into()
+            }
+        );
+        assert_eq!(
+            lines[1],
+            Line::Refused(Refusal {
+                step: "mount".into(),
+                errno: 1
+            })
+        );
+        assert_eq!(
+            lines[2..],
+            [Line::Malformed, Line::Malformed, Line::Malformed]
+        );
     }
 }

@@ -131,6 +131,9 @@ impl LogBuffer {
 
     fn finish(&mut self, stream: Stream, now: SystemTime) {
         let partial = std::mem::take(self.partial(stream));
+        if partial.cut && partial.end {
+            self.store(stream, b"", Kind::Gap, now);
+        }
         if partial.end || memchr::memmem::find(&partial.text, SENTINEL).is_some() {
             self.store(stream, b"", Kind::End, now);
         } else if partial.cut {
@@ -147,7 +150,8 @@ impl LogBuffer {
     }
 
     fn store(&mut self, stream: Stream, text: &[u8], mut kind: Kind, now: SystemTime) {
-        let full = self.arena.len() + text.len() + 1 > self.capacity || self.entries.len() > self.capacity / 8;
+        let full = self.arena.len() + text.len() + 1 > self.capacity
+            || self.entries.len() > self.capacity / 8;
         if kind == Kind::Line && full {
             kind = Kind::Gap;
         }
@@ -163,18 +167,32 @@ impl LogBuffer {
             Kind::Gap => {}
         }
         let since_epoch = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.entries.push(Entry { since_epoch, end: self.arena.len(), stream, kind });
+        self.entries.push(Entry {
+            since_epoch,
+            end: self.arena.len(),
+            stream,
+            kind,
+        });
     }
 
     fn ends_with_gap(&self, stream: Stream) -> bool {
-        self.entries.iter().rev().take(8).find(|entry| entry.stream == stream).is_some_and(|entry| entry.kind == Kind::Gap)
+        self.entries
+            .iter()
+            .rev()
+            .take(8)
+            .find(|entry| entry.stream == stream)
+            .is_some_and(|entry| entry.kind == Kind::Gap)
     }
 
     /// Takes the lines of each stream up to its first end mark, or all if it has none.
     ///
     /// A line counts its text and one byte for its end against `limit`.
     pub(crate) fn take(&mut self, limit: ByteSize, missing_end: LogOutcome) -> Logs {
-        let mut outcome = if self.is_complete() { LogOutcome::Complete } else { missing_end };
+        let mut outcome = if self.is_complete() {
+            LogOutcome::Complete
+        } else {
+            missing_end
+        };
         let mut open = [true, true];
         let (mut lines, mut left) = (Vec::new(), limit.as_bytes());
         let mut truncated = false;
@@ -191,12 +209,19 @@ impl LogBuffer {
             match (*open, entry.kind) {
                 (false, _) => {
                     self.arena.extend_from_slice(text);
-                    self.entries.push(Entry { end: self.arena.len(), ..entry });
+                    self.entries.push(Entry {
+                        end: self.arena.len(),
+                        ..entry
+                    });
                 }
                 (true, Kind::End) => {
                     *open = false;
                     let [out, err] = &mut self.ends;
-                    let ends = if entry.stream == Stream::Stdout { out } else { err };
+                    let ends = if entry.stream == Stream::Stdout {
+                        out
+                    } else {
+                        err
+                    };
                     *ends = ends.saturating_sub(1);
                 }
                 (true, Kind::Gap) => truncated = true,
@@ -228,7 +253,10 @@ mod tests {
     use super::*;
 
     fn texts(logs: &Logs) -> Vec<(Stream, &str)> {
-        logs.lines.iter().map(|line| (line.stream, line.text.as_str())).collect()
+        logs.lines
+            .iter()
+            .map(|line| (line.stream, line.text.as_str()))
+            .collect()
     }
 
     fn end() -> String {
@@ -250,21 +278,46 @@ mod tests {
             buffer.feed(Stream::Stdout, piece.as_bytes(), UNIX_EPOCH);
         }
         assert!(!buffer.is_complete());
-        buffer.feed(Stream::Stderr, format!("bad\n{}", end()).as_bytes(), UNIX_EPOCH);
+        buffer.feed(
+            Stream::Stderr,
+            format!("bad\n{}", end()).as_bytes(),
+            UNIX_EPOCH,
+        );
         let logs = take(&mut buffer, 1000);
         assert_eq!(logs.outcome, LogOutcome::Complete);
-        assert_eq!(texts(&logs), [(Stream::Stdout, "a"), (Stream::Stdout, ""), (Stream::Stdout, "  bc"), (Stream::Stderr, "bad")]);
+        assert_eq!(
+            texts(&logs),
+            [
+                (Stream::Stdout, "a"),
+                (Stream::Stdout, ""),
+                (Stream::Stdout, "  bc"),
+                (Stream::Stderr, "bad")
+            ]
+        );
         let logs = take(&mut buffer, 1000);
-        assert_eq!((texts(&logs), logs.outcome), (vec![(Stream::Stdout, "next")], LogOutcome::Incomplete));
+        assert_eq!(
+            (texts(&logs), logs.outcome),
+            (vec![(Stream::Stdout, "next")], LogOutcome::Incomplete)
+        );
     }
 
     /// Recording invoke/logs-without-line-end: the line that the sentinel shares is not shown.
     #[test]
     fn text_on_the_line_of_the_sentinel_is_not_shown() {
         let mut buffer = buffer(1000);
-        buffer.feed(Stream::Stdout, format!("no end{}", end()).as_bytes(), UNIX_EPOCH);
+        buffer.feed(
+            Stream::Stdout,
+            format!("no end{}", end()).as_bytes(),
+            UNIX_EPOCH,
+        );
         buffer.feed(Stream::Stderr, end().as_bytes(), UNIX_EPOCH);
-        assert_eq!(take(&mut buffer, 1000), Logs { lines: vec![], outcome: LogOutcome::Complete });
+        assert_eq!(
+            take(&mut buffer, 1000),
+            Logs {
+                lines: vec![],
+                outcome: LogOutcome::Complete
+            }
+        );
     }
 
     #[test]

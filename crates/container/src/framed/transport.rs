@@ -142,7 +142,10 @@ impl Framed {
                 frames: HashMap::new(),
                 log_capacity,
                 failure: None,
-                open: Open { stdout: true, stderr: true },
+                open: Open {
+                    stdout: true,
+                    stderr: true,
+                },
                 driver: None,
                 sleepers: Vec::new(),
                 next_slot: 0,
@@ -162,21 +165,43 @@ impl Framed {
     }
 
     /// Sends an init and waits for the answer.
-    pub(crate) async fn init(&self, body: Bytes, limit: ResponseLimit) -> Result<Response, FramedError> {
-        self.ask(Key::Init, &[b"{\"init\":", &one_line(body), b"}\n"], limit).await
+    pub(crate) async fn init(
+        &self,
+        body: Bytes,
+        limit: ResponseLimit,
+    ) -> Result<Response, FramedError> {
+        self.ask(Key::Init, &[b"{\"init\":", &one_line(body), b"}\n"], limit)
+            .await
     }
 
     /// Sends a run and waits for its answer.
-    pub(crate) async fn run(&self, id: ActivationId, body: Bytes, limit: ResponseLimit) -> Result<Response, FramedError> {
-        self.ask(Key::Run(id), &[&one_line(body), b"\n"], limit).await
+    pub(crate) async fn run(
+        &self,
+        id: ActivationId,
+        body: Bytes,
+        limit: ResponseLimit,
+    ) -> Result<Response, FramedError> {
+        self.ask(Key::Run(id), &[&one_line(body), b"\n"], limit)
+            .await
     }
 
-    async fn ask(&self, key: Key, request: &[&[u8]], limit: ResponseLimit) -> Result<Response, FramedError> {
+    async fn ask(
+        &self,
+        key: Key,
+        request: &[&[u8]],
+        limit: ResponseLimit,
+    ) -> Result<Response, FramedError> {
         let slot = self.slot(Some((key, limit)));
         self.send(request)?;
-        self.wait(&slot, |state| match state.pending.get_mut(&key).and_then(|pending| pending.response.take()) {
-            Some(response) => Some(Ok(response)),
-            None => state.failure.clone().map(Err),
+        self.wait(&slot, |state| {
+            match state
+                .pending
+                .get_mut(&key)
+                .and_then(|pending| pending.response.take())
+            {
+                Some(response) => Some(Ok(response)),
+                None => state.failure.clone().map(Err),
+            }
         })
         .await
     }
@@ -204,9 +229,16 @@ impl Framed {
         self.read_now(&mut state);
         let mut logs = match state.frames.remove(&id) {
             Some(mut frames) => frames.take(limit, LogOutcome::Complete),
-            None => Logs { lines: Vec::new(), outcome: LogOutcome::Complete },
+            None => Logs {
+                lines: Vec::new(),
+                outcome: LogOutcome::Complete,
+            },
         };
-        let used: u64 = logs.lines.iter().map(|line| line.text.len() as u64 + 1).sum();
+        let used: u64 = logs
+            .lines
+            .iter()
+            .map(|line| line.text.len() as u64 + 1)
+            .sum();
         let left = ByteSize::bytes(limit.as_bytes().saturating_sub(used));
         let others = state.log.take(left, LogOutcome::Complete);
         logs.lines.extend(others.lines);
@@ -232,9 +264,20 @@ impl Framed {
         let id = state.next_slot;
         state.next_slot += 1;
         if let Some((key, limit)) = key {
-            state.pending.insert(key, Pending { limit, slot: id, response: None });
+            state.pending.insert(
+                key,
+                Pending {
+                    limit,
+                    slot: id,
+                    response: None,
+                },
+            );
         }
-        Slot { framed: self, id, key: key.map(|(key, _)| key) }
+        Slot {
+            framed: self,
+            id,
+            key: key.map(|(key, _)| key),
+        }
     }
 
     async fn wait<T>(&self, slot: &Slot<'_>, mut done: impl FnMut(&mut State) -> Option<T>) -> T {
@@ -300,16 +343,32 @@ impl Framed {
         }
         turn = turn.max(self.write_outbox(state, cx));
         let State { log, open, .. } = state;
-        turn = turn.max(read_log(&self.stdout, Stream::Stdout, &mut open.stdout, log, cx));
-        turn.max(read_log(&self.stderr, Stream::Stderr, &mut open.stderr, log, cx))
+        turn = turn.max(read_log(
+            &self.stdout,
+            Stream::Stdout,
+            &mut open.stdout,
+            log,
+            cx,
+        ));
+        turn.max(read_log(
+            &self.stderr,
+            Stream::Stderr,
+            &mut open.stderr,
+            log,
+            cx,
+        ))
     }
 
     fn read_answers(&self, state: &mut State, cx: &mut Context<'_>) -> Turn {
         if state.failure.is_some() {
             return Turn::Idle;
         }
-        let Poll::Ready(guard) = self.socket.poll_read_ready(cx) else { return Turn::Idle };
-        let Ok(mut guard) = guard else { return state.lose() };
+        let Poll::Ready(guard) = self.socket.poll_read_ready(cx) else {
+            return Turn::Idle;
+        };
+        let Ok(mut guard) = guard else {
+            return state.lose();
+        };
         match state.answers.fill(self.socket.get_ref()) {
             Ok(Fill::End) => return state.lose(),
             Ok(Fill::Drained) => guard.clear_ready_matching(Ready::READABLE),
@@ -326,9 +385,15 @@ impl Framed {
     }
 
     fn write_outbox(&self, state: &mut State, cx: &mut Context<'_>) -> Turn {
-        let Some(part) = state.outbox.front_mut().filter(|_| state.failure.is_none()) else { return Turn::Idle };
-        let Poll::Ready(guard) = self.socket.poll_write_ready(cx) else { return Turn::Idle };
-        let Ok(mut guard) = guard else { return state.lose() };
+        let Some(part) = state.outbox.front_mut().filter(|_| state.failure.is_none()) else {
+            return Turn::Idle;
+        };
+        let Poll::Ready(guard) = self.socket.poll_write_ready(cx) else {
+            return Turn::Idle;
+        };
+        let Ok(mut guard) = guard else {
+            return state.lose();
+        };
         match write_vectored(self.socket.get_ref(), &[part]) {
             Ok(count) if count < part.len() => part.advance(count),
             Ok(_) => drop(state.outbox.pop_front()),
@@ -431,7 +496,11 @@ impl State {
             return self.frames.get_mut(&id);
         }
         let capacity = self.log_capacity;
-        Some(self.frames.entry(id).or_insert_with(|| LogBuffer::new(capacity)))
+        Some(
+            self.frames
+                .entry(id)
+                .or_insert_with(|| LogBuffer::new(capacity)),
+        )
     }
 
     /// Hands an answer to its call. The answer of a call that has given up is dropped.
@@ -449,14 +518,22 @@ impl State {
     }
 }
 
-fn read_log(fd: &AsyncFd<OwnedFd>, stream: Stream, open: &mut bool, log: &mut LogBuffer, cx: &mut Context<'_>) -> Turn {
+fn read_log(
+    fd: &AsyncFd<OwnedFd>,
+    stream: Stream,
+    open: &mut bool,
+    log: &mut LogBuffer,
+    cx: &mut Context<'_>,
+) -> Turn {
     let mut turn = Turn::Idle;
     let mut buffer = [MaybeUninit::<u8>::uninit(); LOG_READ];
     for _ in 0..READS_PER_TURN {
         if !*open {
             return turn;
         }
-        let Poll::Ready(guard) = fd.poll_read_ready(cx) else { return turn };
+        let Poll::Ready(guard) = fd.poll_read_ready(cx) else {
+            return turn;
+        };
         turn = Turn::Progress;
         let Ok(mut guard) = guard else {
             *open = false;
@@ -481,11 +558,20 @@ fn read_log(fd: &AsyncFd<OwnedFd>, stream: Stream, open: &mut bool, log: &mut Lo
 }
 
 fn write_vectored(fd: &OwnedFd, parts: &[&[u8]]) -> Result<usize, rustix::io::Errno> {
-    let mut slices = [io::IoSlice::new(&[]), io::IoSlice::new(&[]), io::IoSlice::new(&[])];
+    let mut slices = [
+        io::IoSlice::new(&[]),
+        io::IoSlice::new(&[]),
+        io::IoSlice::new(&[]),
+    ];
     for (slice, part) in slices.iter_mut().zip(parts) {
         *slice = io::IoSlice::new(part);
     }
-    rustix::net::sendmsg(fd, &slices, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL)
+    rustix::net::sendmsg(
+        fd,
+        &slices,
+        &mut SendAncillaryBuffer::default(),
+        SendFlags::NOSIGNAL,
+    )
 }
 
 /// A raw line break in JSON stands between tokens, where a blank is as good.
@@ -493,5 +579,13 @@ fn one_line(body: Bytes) -> Bytes {
     if memchr::memchr2(b'\n', b'\r', &body).is_none() {
         return body;
     }
-    body.iter().map(|&byte| if byte == b'\n' || byte == b'\r' { b' ' } else { byte }).collect()
+    body.iter()
+        .map(|&byte| {
+            if byte == b'\n' || byte == b'\r' {
+                b' '
+            } else {
+                byte
+            }
+        })
+        .collect()
 }

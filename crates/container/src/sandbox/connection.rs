@@ -29,8 +29,15 @@ pub(super) struct Ended {
 /// What the helper answered to the order to make a container.
 #[derive(Debug)]
 pub(super) enum Creation {
-    Created { pidfd: OwnedFd, freezer: Option<OwnedFd>, listener: Option<OwnedFd> },
-    Refused { step: String, errno: i32 },
+    Created {
+        pidfd: OwnedFd,
+        freezer: Option<OwnedFd>,
+        listener: Option<OwnedFd>,
+    },
+    Refused {
+        step: String,
+        errno: i32,
+    },
 }
 
 #[derive(Debug, Default)]
@@ -54,24 +61,34 @@ impl Connection {
     /// Starts the helper program; [`Connection::read`] must run for anything to be answered.
     pub(super) fn start(program: &Path) -> io::Result<Arc<Self>> {
         let flags = SocketFlags::CLOEXEC;
-        let (ours, theirs) = rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+        let (ours, theirs) =
+            rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
         rustix::io::ioctl_fionbio(&ours, true)?;
         let program = CString::new(program.as_os_str().as_bytes())?;
         let (told, hears) = std::sync::mpsc::sync_channel(1);
         // The helper's death signal comes when the thread that made it ends, so this one stays.
-        std::thread::Builder::new().name("sandbox-helper".to_owned()).stack_size(64 * 1024).spawn(move || {
-            let started = start_helper(&program, &theirs);
-            drop(theirs);
-            let pid = started.as_ref().ok().copied();
-            // The receiver waits for it.
-            let _ = told.send(started.map(drop));
-            if let Some(pid) = pid {
-                // Its status does not matter: the closed socket tells that it has ended.
-                let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
-            }
-        })?;
-        hears.recv().map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))??;
-        Ok(Arc::new(Self { socket: watch(ours, Interest::READABLE | Interest::WRITABLE)?, waiting: Mutex::default() }))
+        std::thread::Builder::new()
+            .name("sandbox-helper".to_owned())
+            .stack_size(64 * 1024)
+            .spawn(move || {
+                let started = start_helper(&program, &theirs);
+                drop(theirs);
+                let pid = started.as_ref().ok().copied();
+                // The receiver waits for it.
+                let _ = told.send(started.map(drop));
+                if let Some(pid) = pid {
+                    // Its status does not matter: the closed socket tells that it has ended.
+                    let _ =
+                        rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
+                }
+            })?;
+        hears
+            .recv()
+            .map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))??;
+        Ok(Arc::new(Self {
+            socket: watch(ours, Interest::READABLE | Interest::WRITABLE)?,
+            waiting: Mutex::default(),
+        }))
     }
 
     /// Reads the helper's reports until it has ended.
@@ -90,7 +107,10 @@ impl Connection {
         }
         // Dropping the senders wakes everybody who waits.
         let mut waiting = self.waiting();
-        *waiting = Waiting { closed: true, ..Waiting::default() };
+        *waiting = Waiting {
+            closed: true,
+            ..Waiting::default()
+        };
     }
 
     fn handle(&self, report: Report, fds: Vec<OwnedFd>) {
@@ -100,29 +120,51 @@ impl Connection {
             Report::Started(abilities) => {
                 let _ = waiting.started.take().map(|sender| sender.send(abilities));
             }
-            Report::Created { serial, freezer, listener } => {
+            Report::Created {
+                serial,
+                freezer,
+                listener,
+            } => {
                 let mut fds = fds.into_iter();
                 let Some(pidfd) = fds.next() else { return };
                 let freezer = if freezer { fds.next() } else { None };
                 let listener = if listener { fds.next() } else { None };
-                let creation = Creation::Created { pidfd, freezer, listener };
+                let creation = Creation::Created {
+                    pidfd,
+                    freezer,
+                    listener,
+                };
                 let left = match waiting.created.remove(&serial) {
                     Some(sender) => sender.send(creation).err(),
                     None => Some(creation),
                 };
                 // Whoever asked has given up meanwhile.
                 if let Some(Creation::Created { pidfd, .. }) = left {
-                    let _ = rustix::process::pidfd_send_signal(pidfd, rustix::process::Signal::KILL);
+                    let _ =
+                        rustix::process::pidfd_send_signal(pidfd, rustix::process::Signal::KILL);
                 }
             }
-            Report::Refused { serial, step, errno } => {
+            Report::Refused {
+                serial,
+                step,
+                errno,
+            } => {
                 waiting.ended.remove(&serial);
-                let _ = waiting.created.remove(&serial).map(|sender| sender.send(Creation::Refused { step, errno }));
+                let _ = waiting
+                    .created
+                    .remove(&serial)
+                    .map(|sender| sender.send(Creation::Refused { step, errno }));
             }
             Report::Stopped { serial, errno } => {
-                let _ = waiting.stopped.remove(&serial).map(|sender| sender.send(errno));
+                let _ = waiting
+                    .stopped
+                    .remove(&serial)
+                    .map(|sender| sender.send(errno));
             }
-            Report::Ended { serial, memory_exhausted } => {
+            Report::Ended {
+                serial,
+                memory_exhausted,
+            } => {
                 if let Some(sender) = waiting.ended.remove(&serial) {
                     sender.send_replace(Some(Ended { memory_exhausted }));
                 }
@@ -149,7 +191,10 @@ impl Connection {
     }
 
     /// Returns what will receive the outcome of making a container, and its end.
-    pub(super) fn expect_container(&self, serial: u64) -> (oneshot::Receiver<Creation>, watch::Receiver<Option<Ended>>) {
+    pub(super) fn expect_container(
+        &self,
+        serial: u64,
+    ) -> (oneshot::Receiver<Creation>, watch::Receiver<Option<Ended>>) {
         let (created, creation) = oneshot::channel();
         let (ended, end) = watch::channel(None);
         let mut waiting = self.waiting();
@@ -197,11 +242,18 @@ fn start_helper(program: &CString, socket: &OwnedFd) -> io::Result<rustix::proce
 }
 
 #[expect(unsafe_code, reason = "std cannot start a process in new namespaces")]
-fn fork_helper(program: &CString, socket: &OwnedFd, namespaces: i32) -> io::Result<rustix::process::Pid> {
+fn fork_helper(
+    program: &CString,
+    socket: &OwnedFd,
+    namespaces: i32,
+) -> io::Result<rustix::process::Pid> {
     let name = CString::new(HELPER_NAME)?;
     let arguments = [name.as_ptr(), std::ptr::null()];
     let environment = [std::ptr::null()];
-    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    let (uid, gid) = (
+        rustix::process::geteuid().as_raw(),
+        rustix::process::getegid().as_raw(),
+    );
     let maps = if namespaces & libc::CLONE_NEWUSER == 0 {
         None
     } else {

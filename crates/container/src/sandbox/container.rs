@@ -46,7 +46,10 @@ pub(super) struct SandboxContainer {
 
 impl fmt::Debug for SandboxContainer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SandboxContainer").field("id", &self.id).field("serial", &self.serial).finish_non_exhaustive()
+        f.debug_struct("SandboxContainer")
+            .field("id", &self.id)
+            .field("serial", &self.serial)
+            .finish_non_exhaustive()
     }
 }
 
@@ -72,7 +75,9 @@ impl SandboxContainer {
             Ok(Err(FramedError::Lost | FramedError::Refused(_))) => {
                 self.kill();
                 match self.wait_end().await {
-                    Some(Ended { memory_exhausted: true }) => Err(ContainerError::MemoryExhausted),
+                    Some(Ended {
+                        memory_exhausted: true,
+                    }) => Err(ContainerError::MemoryExhausted),
                     _ => Err(ContainerError::ConnectionLost),
                 }
             }
@@ -108,13 +113,24 @@ impl SandboxContainer {
     }
 
     fn failed(&self, source: io::Error) -> ContainerError {
-        ContainerError::State { id: self.id.clone(), source }
+        ContainerError::State {
+            id: self.id.clone(),
+            source,
+        }
     }
 
     /// Has the helper stop all processes by signals, or let them go on.
     async fn signal_all(&self, stopped: bool) -> io::Result<()> {
         let done = self.connection.expect_stopped(self.serial);
-        self.connection.order(&Order::Stop { serial: self.serial, stopped }, &[]).await?;
+        self.connection
+            .order(
+                &Order::Stop {
+                    serial: self.serial,
+                    stopped,
+                },
+                &[],
+            )
+            .await?;
         match done.await {
             Ok(None) => Ok(()),
             Ok(Some(errno)) => Err(io::Error::from_raw_os_error(errno)),
@@ -153,7 +169,10 @@ impl Freezer {
         while self.version == Version::V1 {
             let mut state = [0; 16];
             let count = rustix::io::pread(&self.file, &mut state, 0)?;
-            if state.get(..count).is_some_and(|text| text.starts_with(b"FROZEN")) {
+            if state
+                .get(..count)
+                .is_some_and(|text| text.starts_with(b"FROZEN"))
+            {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -169,7 +188,12 @@ impl Container for SandboxContainer {
         &self.id
     }
 
-    async fn init(&self, body: Bytes, timeout: Duration, limit: ResponseLimit) -> Result<Response, ContainerError> {
+    async fn init(
+        &self,
+        body: Bytes,
+        timeout: Duration,
+        limit: ResponseLimit,
+    ) -> Result<Response, ContainerError> {
         self.answer(self.framed.init(body, limit), timeout).await
     }
 
@@ -197,7 +221,9 @@ impl Container for SandboxContainer {
 
     async fn pause(&self) -> Result<(), ContainerError> {
         let paused = match &self.freezer {
-            Some(freezer) => timeout(END_TIMEOUT, freezer.freeze()).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
+            Some(freezer) => timeout(END_TIMEOUT, freezer.freeze())
+                .await
+                .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
             None => self.signal_all(true).await,
         };
         paused.map_err(|source| self.failed(source))

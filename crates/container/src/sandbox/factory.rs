@@ -15,6 +15,7 @@ use super::cgroup::{self, CgroupLayout, CgroupLocks, Controller};
 use super::config::{NetworkMode, SandboxConfig};
 use super::connection::{Connection, Creation, borrow};
 use super::container::{Freezer, SandboxContainer};
+use super::probe::{Finding, assess};
 use super::wire::{Abilities, CreateOrder, Limits, Order, RuntimeOrder, Start};
 use crate::framed::{Framed, FramedError, Pipes};
 use crate::{Container, ContainerFactory, ContainerSpec, CreateError, Runtime};
@@ -62,8 +63,15 @@ impl SandboxFactory {
             NetworkMode::Api { port, .. } => Some(*port),
             NetworkMode::Host => None,
         };
-        let first = Order::Start(Start { cgroups: layout.clone(), api_port, network_pool: config.network_pool });
-        connection.order(&first, &[]).await.map_err(StartError::Start)?;
+        let first = Order::Start(Start {
+            cgroups: layout.clone(),
+            api_port,
+            network_pool: config.network_pool,
+        });
+        connection
+            .order(&first, &[])
+            .await
+            .map_err(StartError::Start)?;
         let abilities = started.await.map_err(|_| StartError::Refused)?;
         Ok(Self {
             config,
@@ -77,10 +85,18 @@ impl SandboxFactory {
         })
     }
 
+    /// Reports how well each mechanism of isolation works here.
+    #[must_use]
+    pub fn findings(&self) -> Vec<Finding> {
+        assess(&self.abilities, &self.layout, &self.config.network)
+    }
+
     /// Returns the runtime's number, and whether the helper does not know it yet.
     fn number_of(&self, runtime: &Arc<Runtime>) -> (u32, bool) {
         let mut runtimes = self.runtimes.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = runtimes.iter().position(|known| Arc::ptr_eq(known, runtime) || known == runtime);
+        let known = runtimes
+            .iter()
+            .position(|known| Arc::ptr_eq(known, runtime) || known == runtime);
         let number = known.unwrap_or_else(|| {
             runtimes.push(runtime.clone());
             runtimes.len() - 1
@@ -119,14 +135,27 @@ impl SandboxFactory {
     }
 
     /// Asks the helper for a container; on return its runtime has been started, or was refused.
-    async fn spawn(&self, spec: &ContainerSpec, pipes: Pipes, theirs: Vec<OwnedFd>) -> Result<SandboxContainer, CreateError> {
+    async fn spawn(
+        &self,
+        spec: &ContainerSpec,
+        pipes: Pipes,
+        theirs: Vec<OwnedFd>,
+    ) -> Result<SandboxContainer, CreateError> {
         let failed = |step: &'static str| {
             let id = spec.id.clone();
-            move |source: io::Error| CreateError::Step { id, step: step.into(), source }
+            move |source: io::Error| CreateError::Step {
+                id,
+                step: step.into(),
+                source,
+            }
         };
         let serial = self.next_serial.fetch_add(1, Ordering::Relaxed);
-        let runtime = self.prepare(&spec.runtime).await.map_err(failed("reach the sandbox helper"))?;
-        let framed = Framed::new(pipes, self.config.log_buffer).map_err(failed("watch the descriptors"))?;
+        let runtime = self
+            .prepare(&spec.runtime)
+            .await
+            .map_err(failed("reach the sandbox helper"))?;
+        let framed =
+            Framed::new(pipes, self.config.log_buffer).map_err(failed("watch the descriptors"))?;
         let (creation, end) = self.connection.expect_container(serial);
         let order = Order::Create(CreateOrder {
             serial,
@@ -135,12 +164,21 @@ impl SandboxFactory {
             environment: environment(spec),
             limits: self.limits(spec.memory),
         });
-        self.connection.order(&order, &borrow(&theirs)).await.map_err(failed("reach the sandbox helper"))?;
+        self.connection
+            .order(&order, &borrow(&theirs))
+            .await
+            .map_err(failed("reach the sandbox helper"))?;
         drop(theirs);
         match creation.await {
-            Err(_) => Err(failed("reach the sandbox helper")(io::ErrorKind::BrokenPipe.into())),
+            Err(_) => Err(failed("reach the sandbox helper")(
+                io::ErrorKind::BrokenPipe.into(),
+            )),
             Ok(Creation::Refused { step, errno }) => Err(refused(spec, &step, errno)),
-            Ok(Creation::Created { pidfd, freezer, listener }) => {
+            Ok(Creation::Created {
+                pidfd,
+                freezer,
+                listener,
+            }) => {
                 let listeners = match (&self.config.network, listener) {
                     (NetworkMode::Api { listeners, .. }, Some(listener)) => {
                         listeners.opened(&spec.id, listener.into());
@@ -154,7 +192,9 @@ impl SandboxFactory {
                     serial,
                     framed,
                     pidfd,
-                    freezer: freezer.zip(version).map(|(file, version)| Freezer { file, version }),
+                    freezer: freezer
+                        .zip(version)
+                        .map(|(file, version)| Freezer { file, version }),
                     overlaps: spec.concurrency > 1,
                     end,
                     connection: self.connection.clone(),
@@ -166,27 +206,51 @@ impl SandboxFactory {
 }
 
 fn refused(spec: &ContainerSpec, step: &str, errno: i32) -> CreateError {
-    CreateError::Step { id: spec.id.clone(), step: step.to_owned().into(), source: io::Error::from_raw_os_error(errno) }
+    CreateError::Step {
+        id: spec.id.clone(),
+        step: step.to_owned().into(),
+        source: io::Error::from_raw_os_error(errno),
+    }
 }
 
 fn environment(spec: &ContainerSpec) -> Vec<(String, String)> {
     let given = |name: &str| {
-        spec.environment.contains_key(name) || spec.runtime.environment.iter().any(|(known, _)| known == name)
+        spec.environment.contains_key(name)
+            || spec
+                .runtime
+                .environment
+                .iter()
+                .any(|(known, _)| known == name)
     };
     let defaults = [("PATH", "/usr/local/bin:/usr/bin:/bin"), ("HOME", "/tmp")];
-    let defaults = defaults.into_iter().filter(|(name, _)| !given(name)).map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let defaults = defaults
+        .into_iter()
+        .filter(|(name, _)| !given(name))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
     defaults.chain(spec.environment.clone()).collect()
 }
 
 /// Makes the three channels of a container; returns the platform's ends and the container's.
 fn channels() -> io::Result<(Pipes, Vec<OwnedFd>)> {
-    let (socket, inner) = rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    let (socket, inner) = rustix::net::socketpair(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
     let (stdout, stdout_inner) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
     let (stderr, stderr_inner) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
     for fd in [&socket, &stdout, &stderr] {
         rustix::io::ioctl_fionbio(fd, true)?;
     }
-    Ok((Pipes { socket, stdout, stderr }, vec![inner, stdout_inner, stderr_inner]))
+    Ok((
+        Pipes {
+            socket,
+            stdout,
+            stderr,
+        },
+        vec![inner, stdout_inner, stderr_inner],
+    ))
 }
 
 #[async_trait]
@@ -194,10 +258,16 @@ impl ContainerFactory for SandboxFactory {
     async fn create(&self, spec: ContainerSpec) -> Result<Arc<dyn Container>, CreateError> {
         let failed = |step: &'static str| {
             let id = spec.id.clone();
-            move |source: io::Error| CreateError::Step { id, step: step.into(), source }
+            move |source: io::Error| CreateError::Step {
+                id,
+                step: step.into(),
+                source,
+            }
         };
         if self.connection.is_closed() {
-            return Err(failed("reach the sandbox helper")(io::ErrorKind::BrokenPipe.into()));
+            return Err(failed("reach the sandbox helper")(
+                io::ErrorKind::BrokenPipe.into(),
+            ));
         }
         let (pipes, theirs) = channels().map_err(failed("open the channels"))?;
         let container = self.spawn(&spec, pipes, theirs).await?;
@@ -216,17 +286,14 @@ impl ContainerFactory for SandboxFactory {
 
     async fn shutdown(&self) {
         self.connection.close();
-        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let reader = self
+            .reader
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(reader) = reader {
             // The reader ends when the helper has; it does not panic.
             let _ = reader.await;
         }
-    }
-}
-
-impl SandboxFactory {
-    /// What the helper can do and where its control groups are.
-    pub(super) fn abilities(&self) -> (&Abilities, &CgroupLayout) {
-        (&self.abilities, &self.layout)
     }
 }

@@ -89,7 +89,7 @@ impl Reply {
             code: &'a str,
         }
         let body = Body {
-            error: error.message.trim(),
+            error: &error.message,
             code: &id.text,
         };
         let entity = Entity::Json(Json::of(&body));

@@ -11,7 +11,12 @@ pub(super) struct StoreJournal(pub(super) embedded::Journal);
 
 #[async_trait]
 impl Journal for StoreJournal {
-    async fn append(&self, id: ActivationId, message: Vec<u8>, started: bool) -> Result<(), JournalError> {
+    async fn append(
+        &self,
+        id: ActivationId,
+        message: Vec<u8>,
+        started: bool,
+    ) -> Result<(), JournalError> {
         Ok(self.0.append(id, message, started).await?)
     }
 
@@ -25,7 +30,11 @@ impl Journal for StoreJournal {
 
     async fn unfinished(&self) -> Result<Vec<UnfinishedMessage>, JournalError> {
         let entries = self.0.unfinished().await?;
-        let entry = |e: embedded::UnfinishedMessage| UnfinishedMessage { id: e.id, message: e.message, started: e.started };
+        let entry = |e: embedded::UnfinishedMessage| UnfinishedMessage {
+            id: e.id,
+            message: e.message,
+            started: e.started,
+        };
         Ok(entries.into_iter().map(entry).collect())
     }
 }

@@ -1,7 +1,8 @@
 //! The parts of one process, wired together.
 
+mod invoker;
 mod journal;
-mod kinds;
+pub(crate) mod kinds;
 mod listeners;
 mod subjects;
 
@@ -24,6 +25,7 @@ use tokio::task::JoinHandle;
 
 use crate::clock::SystemClock;
 use crate::settings::Settings;
+use invoker::{InvokerWork, RunningInvoker};
 use journal::StoreJournal;
 
 /// Name of the database in the data directory.
@@ -45,6 +47,7 @@ pub(crate) struct Platform {
     pub(crate) store: EmbeddedStore,
     port: u16,
     bus: EmbeddedBus,
+    invoker: RunningInvoker,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -55,26 +58,36 @@ impl Platform {
     /// # Errors
     /// A data directory that cannot be used, a port that is taken, no way to isolate containers.
     pub(crate) async fn start(settings: Settings, role: Role) -> Result<Self> {
-        let manifest = kinds::discover(&settings).await?;
+        let kinds = kinds::discover(&settings)?;
         let store = open_store(&settings, role)?;
-        subjects::ensure_stock(&store).await.context("could not store the stock keys")?;
+        subjects::ensure_stock(&store)
+            .await
+            .context("could not store the stock keys")?;
         let journal = Arc::new(StoreJournal(store.journal()));
-        let bus = EmbeddedBus::open(BusConfig::default(), journal).await.context("could not read the journal")?;
+        let bus = EmbeddedBus::open(BusConfig::default(), journal)
+            .await
+            .context("could not read the journal")?;
         let listener = TcpListener::bind(("127.0.0.1", settings.port))
             .await
             .with_context(|| format!("could not listen on 127.0.0.1:{}", settings.port))?;
-        let port = listener.local_addr().context("could not tell the port")?.port();
-        let invoker = InvokerId {
+        let port = listener
+            .local_addr()
+            .context("could not tell the port")?
+            .port();
+        let invoker_id = InvokerId {
             instance: 0,
             unique_name: Some("0".to_owned()),
             user_memory: settings.invoker.user_memory.to_string(),
         };
         let config = ControllerConfig {
             id: ControllerId("0".into()),
-            invoker: invoker.clone(),
+            invoker: invoker_id.clone(),
             limits: settings.limits.clone(),
-            manifest: manifest.manifest.clone(),
-            build: BuildInfo { date: env!("CARGO_PKG_VERSION").to_owned(), number: env!("CARGO_PKG_VERSION").to_owned() },
+            manifest: kinds.manifest.clone(),
+            build: BuildInfo {
+                date: env!("CARGO_PKG_VERSION").to_owned(),
+                number: env!("CARGO_PKG_VERSION").to_owned(),
+            },
             admin: None,
         };
         let stores = Stores {
@@ -83,7 +96,12 @@ impl Platform {
             subjects: Arc::new(store.clone()),
         };
         let shared_bus: Arc<dyn MessageBus> = Arc::new(bus.clone());
-        let controller = Arc::new(Controller::new(config, stores, shared_bus, Arc::new(SystemClock)));
+        let controller = Arc::new(Controller::new(
+            config,
+            stores,
+            shared_bus,
+            Arc::new(SystemClock),
+        ));
         let stop = watch::Sender::new(false);
         let mut tasks = Vec::new();
         tasks.push(tokio::spawn({
@@ -94,8 +112,28 @@ impl Platform {
                 }
             }
         }));
-        tasks.push(tokio::spawn(Arc::clone(&controller).serve(listener, Origin::Client, stop.subscribe())));
-        Ok(Self { controller, store, port, bus, stop, tasks })
+        tasks.push(tokio::spawn(Arc::clone(&controller).serve(
+            listener,
+            Origin::Client,
+            stop.subscribe(),
+        )));
+        let work = InvokerWork {
+            id: invoker_id,
+            port,
+            kinds,
+            store: store.clone(),
+            bus: bus.clone(),
+        };
+        let invoker = RunningInvoker::start(&settings, work, &controller, role).await?;
+        Ok(Self {
+            controller,
+            store,
+            port,
+            bus,
+            invoker,
+            stop,
+            tasks,
+        })
     }
 
     /// Returns the address of the API.
@@ -106,7 +144,9 @@ impl Platform {
     /// Returns the identity of the stock namespace `guest`.
     pub(crate) async fn guest(&self) -> Result<Arc<Identity>> {
         let identity = self.store.identity_by_namespace("guest").await?;
-        identity.map(Arc::new).context("the namespace `guest` does not exist")
+        identity
+            .map(Arc::new)
+            .context("the namespace `guest` does not exist")
     }
 
     pub(crate) fn epoch_ms(&self) -> u64 {
@@ -132,9 +172,18 @@ impl Platform {
 
     /// Stops all parts in order: no more requests, running activations end, records are written.
     pub(crate) async fn shutdown(self) {
-        let Self { controller, store, bus, stop, tasks, .. } = self;
+        let Self {
+            controller,
+            store,
+            bus,
+            invoker,
+            stop,
+            tasks,
+            ..
+        } = self;
         // Without receivers everything has stopped already.
         let _all_gone = stop.send(true);
+        invoker.stop().await;
         bus.shut_down();
         for task in tasks {
             if let Err(error) = task.await {
@@ -153,7 +202,9 @@ fn open_store(settings: &Settings, role: Role) -> Result<EmbeddedStore> {
     };
     let opened = match role {
         Role::OneShot => EmbeddedStore::in_memory(config),
-        Role::Standalone => EmbeddedStore::open(&Path::new(&settings.data_dir).join(DATABASE), config),
+        Role::Standalone => {
+            EmbeddedStore::open(&Path::new(&settings.data_dir).join(DATABASE), config)
+        }
     };
     opened.context("could not open the store")
 }

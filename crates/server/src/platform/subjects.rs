@@ -19,7 +19,10 @@ const STOCK: [(&str, &str, &str); 2] = [
 
 /// Returns the key of `guest`.
 pub(crate) fn guest_key() -> String {
-    STOCK.first().map(|(_, uuid, key)| format!("{uuid}:{key}")).unwrap_or_default()
+    STOCK
+        .first()
+        .map(|(_, uuid, key)| format!("{uuid}:{key}"))
+        .unwrap_or_default()
 }
 
 /// Stores the stock keys in a store that has no subject yet; one that was deleted does not come back.
@@ -28,8 +31,18 @@ pub(super) async fn ensure_stock(store: &EmbeddedStore) -> Result<(), StoreError
         return Ok(());
     }
     for (name, uuid, key) in STOCK {
-        let namespace = SubjectNamespace { name: name.to_owned(), uuid: uuid.to_owned(), key: key.to_owned() };
-        store.put_subject(&Subject { subject: name.to_owned(), namespaces: vec![namespace], blocked: false }).await?;
+        let namespace = SubjectNamespace {
+            name: name.to_owned(),
+            uuid: uuid.to_owned(),
+            key: key.to_owned(),
+        };
+        store
+            .put_subject(&Subject {
+                subject: name.to_owned(),
+                namespaces: vec![namespace],
+                blocked: false,
+            })
+            .await?;
     }
     Ok(())
 }

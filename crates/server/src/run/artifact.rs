@@ -22,18 +22,27 @@ pub(super) struct Artifact {
 impl Artifact {
     /// Reads a file or folder; the kind is told by the name or by what is inside, unless it is given.
     pub(super) fn load(path: &Path, kind: Option<&str>) -> Result<Self> {
-        let meta = fs::metadata(path).with_context(|| format!("could not read `{}`", path.display()))?;
+        let meta =
+            fs::metadata(path).with_context(|| format!("could not read `{}`", path.display()))?;
         if meta.is_dir() {
             let kind = kind.map_or_else(|| kind_of_folder(path), |kind| Ok(kind.to_owned()))?;
-            return Ok(Self { kind, code: STANDARD.encode(zip_folder(path)?) });
+            return Ok(Self {
+                kind,
+                code: STANDARD.encode(zip_folder(path)?),
+            });
         }
-        let content = fs::read(path).with_context(|| format!("could not read `{}`", path.display()))?;
+        let content =
+            fs::read(path).with_context(|| format!("could not read `{}`", path.display()))?;
         if content.starts_with(b"PK") {
             let kind = kind.map_or_else(|| kind_of_archive(path), |kind| Ok(kind.to_owned()))?;
-            return Ok(Self { kind, code: STANDARD.encode(content) });
+            return Ok(Self {
+                kind,
+                code: STANDARD.encode(content),
+            });
         }
         let kind = kind.map_or_else(|| kind_of_source(path), |kind| Ok(kind.to_owned()))?;
-        let code = String::from_utf8(content).with_context(|| format!("`{}` is no UTF-8 text", path.display()))?;
+        let code = String::from_utf8(content)
+            .with_context(|| format!("`{}` is no UTF-8 text", path.display()))?;
         Ok(Self { kind, code })
     }
 
@@ -63,7 +72,10 @@ fn kind_of_names(has: impl Fn(&str) -> bool, path: &Path) -> Result<String> {
     } else if has("__main__.py") || has("main__.py") {
         Ok("python:default".to_owned())
     } else {
-        bail!("`{}` has no package.json, index.js or __main__.py at its root: {HINT}", path.display())
+        bail!(
+            "`{}` has no package.json, index.js or __main__.py at its root: {HINT}",
+            path.display()
+        )
     }
 }
 
@@ -73,25 +85,34 @@ fn kind_of_folder(path: &Path) -> Result<String> {
 
 fn kind_of_archive(path: &Path) -> Result<String> {
     let file = File::open(path).with_context(|| format!("could not read `{}`", path.display()))?;
-    let archive = zip::ZipArchive::new(file).with_context(|| format!("`{}` is no zip archive", path.display()))?;
-    let names: Vec<&str> = archive.file_names().collect();
-    kind_of_names(|name| names.contains(&name), path)
+    let archive = zip::ZipArchive::new(file)
+        .with_context(|| format!("`{}` is no zip archive", path.display()))?;
+    let names: Vec<_> = archive.file_names().filter_map(Result::ok).collect();
+    kind_of_names(|name| names.iter().any(|found| found == name), path)
 }
 
 fn zip_folder(root: &Path) -> Result<Vec<u8>> {
     let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
-        let entries = fs::read_dir(&folder).with_context(|| format!("could not read `{}`", folder.display()))?;
+        let entries = fs::read_dir(&folder)
+            .with_context(|| format!("could not read `{}`", folder.display()))?;
         for entry in entries {
-            let path = entry.with_context(|| format!("could not read `{}`", folder.display()))?.path();
+            let path = entry
+                .with_context(|| format!("could not read `{}`", folder.display()))?
+                .path();
             if path.is_dir() {
                 folders.push(path);
                 continue;
             }
-            let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
+            let name = path
+                .strip_prefix(root)
+                .unwrap_or(&path)
+                .to_string_lossy()
+                .into_owned();
             archive.start_file(name, SimpleFileOptions::default())?;
-            let content = fs::read(&path).with_context(|| format!("could not read `{}`", path.display()))?;
+            let content =
+                fs::read(&path).with_context(|| format!("could not read `{}`", path.display()))?;
             archive.write_all(&content)?;
         }
     }
@@ -108,12 +129,20 @@ mod tests {
         let file = folder.path().join("a.py");
         fs::write(&file, "def main(args): return args").unwrap();
         assert_eq!(Artifact::load(&file, None).unwrap().kind, "python:default");
-        assert!(Artifact::load(folder.path(), None).unwrap_err().to_string().contains("--kind"));
+        assert!(
+            Artifact::load(folder.path(), None)
+                .unwrap_err()
+                .to_string()
+                .contains("--kind")
+        );
         fs::write(folder.path().join("index.js"), "exports.main = p => p").unwrap();
         let packed = Artifact::load(folder.path(), None).unwrap();
         assert_eq!(packed.kind, "nodejs:default");
         let archive = folder.path().join("b.zip");
         fs::write(&archive, STANDARD.decode(&packed.code).unwrap()).unwrap();
-        assert_eq!(Artifact::load(&archive, None).unwrap().kind, "nodejs:default");
+        assert_eq!(
+            Artifact::load(&archive, None).unwrap().kind,
+            "nodejs:default"
+        );
     }
 }

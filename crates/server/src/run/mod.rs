@@ -56,14 +56,28 @@ async fn invoke(
 ) -> Result<Arc<WhiskActivation>> {
     let user = platform.guest().await?;
     let action: FullyQualifiedName = FullyQualifiedName::parse(ACTION)?;
-    platform.controller.create_action(&action, &artifact.exec(main)?).await?;
-    let transid = TransactionId { id: "run".into(), start_ms: platform.epoch_ms() };
-    let invocation = Invocation { user, action, payload, transid, wait: Some(Duration::from_secs(600)) };
+    platform
+        .controller
+        .create_action(&action, &artifact.exec(main)?)
+        .await?;
+    let transid = TransactionId {
+        id: "run".into(),
+        start_ms: platform.epoch_ms(),
+    };
+    let invocation = Invocation {
+        user,
+        action,
+        payload,
+        transid,
+        wait: Some(Duration::from_secs(600)),
+    };
     let finished = match platform.controller.invoke(invocation).await? {
         Outcome::Finished(activation) => activation,
         Outcome::Accepted(id) => bail!("activation {id} did not end in time"),
     };
-    let record = platform.record(&finished.namespace, finished.activation_id, RECORD_PATIENCE).await?;
+    let record = platform
+        .record(&finished.namespace, finished.activation_id, RECORD_PATIENCE)
+        .await?;
     Ok(record.unwrap_or(finished))
 }
 
@@ -72,8 +86,10 @@ fn arguments(args: &RunArgs) -> Result<Json> {
     let mut members = match &args.param_file {
         None => Members::default(),
         Some(path) => {
-            let text = std::fs::read(path).with_context(|| format!("could not read `{}`", path.display()))?;
-            let json = Json::parse(&text).with_context(|| format!("`{}` is no JSON", path.display()))?;
+            let text = std::fs::read(path)
+                .with_context(|| format!("could not read `{}`", path.display()))?;
+            let json =
+                Json::parse(&text).with_context(|| format!("`{}` is no JSON", path.display()))?;
             if json.kind() != JsonKind::Object {
                 bail!("`{}` is no JSON object", path.display());
             }
@@ -82,7 +98,8 @@ fn arguments(args: &RunArgs) -> Result<Json> {
     };
     for pair in args.param.chunks(2) {
         if let [name, value] = pair {
-            let value = Json::parse(value.as_bytes()).unwrap_or_else(|_| Json::from(value.as_str()));
+            let value =
+                Json::parse(value.as_bytes()).unwrap_or_else(|_| Json::from(value.as_str()));
             members.set(name.clone(), value);
         }
     }

@@ -30,7 +30,13 @@ struct Report<'a> {
 }
 
 fn times(activation: &WhiskActivation, total: Duration) -> Times {
-    let annotation = |key| activation.annotations.get(key).and_then(|value| value.text().parse().ok()).unwrap_or(0);
+    let annotation = |key| {
+        activation
+            .annotations
+            .get(key)
+            .and_then(|value| value.text().parse().ok())
+            .unwrap_or(0)
+    };
     let init = annotation("initTime");
     Times {
         total: u64::try_from(total.as_millis()).unwrap_or(u64::MAX),
@@ -63,8 +69,16 @@ pub(super) fn print_text(activation: &WhiskActivation, total: Duration) -> Resul
         .and_then(|value| serde_json::to_string_pretty(&value))
         .unwrap_or_else(|_| result.to_string());
     writeln!(std::io::stdout(), "{pretty}")?;
-    let Times { total, wait, init, run } = times(activation, total);
+    let Times {
+        total,
+        wait,
+        init,
+        run,
+    } = times(activation, total);
     let status = activation.response.status.text();
-    writeln!(notes, "{status} in {total} ms: container {wait} ms, init {init} ms, run {run} ms")?;
+    writeln!(
+        notes,
+        "{status} in {total} ms: container {wait} ms, init {init} ms, run {run} ms"
+    )?;
     Ok(())
 }

@@ -19,44 +19,136 @@ impl Key {
 }
 
 const fn key(name: &'static str, default: &'static str, about: &'static str) -> Key {
-    Key { name, default, about }
+    Key {
+        name,
+        default,
+        about,
+    }
 }
 
 /// All settings.
 pub(crate) const SETTINGS: &[Key] = &[
-    key("port", "3233", "TCP port on the loopback address. 0 picks a free one."),
+    key(
+        "port",
+        "3233",
+        "TCP port on the loopback address. 0 picks a free one.",
+    ),
     key(
         "data_dir",
         "",
         "Folder for the database and all else that is kept. Empty: `oxwhisk` below `$XDG_STATE_HOME`, or below `~/.local/state`.",
     ),
-    key("log", "warn", "Least severe level that is logged to standard error: error, warn, info, debug or trace."),
-    key("workers", "1", "Threads that serve requests. One is best up to four cores; containers are processes of their own."),
-    key("limits.invocations_per_minute", "60", "Invocations that a namespace may make in a minute. 0 refuses all."),
-    key("limits.fires_per_minute", "60", "Triggers that a namespace may fire in a minute. 0 refuses all."),
-    key("limits.concurrent_invocations", "30", "Activations that a namespace may have in flight. 0 refuses all."),
-    key("limits.sequence_length", "50", "Actions that a sequence may have."),
-    key("limits.timeout_min", "100ms", "Least time limit of an action."),
-    key("limits.timeout_max", "5m", "Greatest time limit of an action."),
+    key(
+        "log",
+        "warn",
+        "Least severe level that is logged to standard error: error, warn, info, debug or trace.",
+    ),
+    key(
+        "workers",
+        "1",
+        "Threads that serve requests. One is best up to four cores; containers are processes of their own.",
+    ),
+    key(
+        "limits.invocations_per_minute",
+        "60",
+        "Invocations that a namespace may make in a minute. 0 refuses all.",
+    ),
+    key(
+        "limits.fires_per_minute",
+        "60",
+        "Triggers that a namespace may fire in a minute. 0 refuses all.",
+    ),
+    key(
+        "limits.concurrent_invocations",
+        "30",
+        "Activations that a namespace may have in flight. 0 refuses all.",
+    ),
+    key(
+        "limits.sequence_length",
+        "50",
+        "Actions that a sequence may have.",
+    ),
+    key(
+        "limits.timeout_min",
+        "100ms",
+        "Least time limit of an action.",
+    ),
+    key(
+        "limits.timeout_max",
+        "5m",
+        "Greatest time limit of an action.",
+    ),
     key("limits.memory_min", "128MB", "Least memory of an action."),
-    key("limits.memory_max", "512MB", "Greatest memory of an action."),
+    key(
+        "limits.memory_max",
+        "512MB",
+        "Greatest memory of an action.",
+    ),
     key("limits.logs_min", "0MB", "Least log size of an action."),
     key("limits.logs_max", "10MB", "Greatest log size of an action."),
-    key("limits.concurrency_min", "1", "Least number of activations that a container may run at once."),
-    key("limits.concurrency_max", "1", "Greatest number of activations that a container may run at once."),
-    key("limits.code", "48MB", "Greatest size of an action's code, as sent."),
-    key("limits.parameters", "1MB", "Greatest size of parameters, and of annotations."),
-    key("limits.payload", "1MB", "Greatest size of the arguments and of the result of an activation."),
-    key("invoker.user_memory", "2048MB", "Memory of all containers together; an activation waits when it is used up."),
-    key("invoker.pause_grace", "10s", "Rest after which an idle container is paused. 0s pauses at once."),
-    key("invoker.idle_container_timeout", "10m", "Rest after which an idle container is removed. 0s removes it at once."),
+    key(
+        "limits.concurrency_min",
+        "1",
+        "Least number of activations that a container may run at once.",
+    ),
+    key(
+        "limits.concurrency_max",
+        "1",
+        "Greatest number of activations that a container may run at once.",
+    ),
+    key(
+        "limits.code",
+        "48MB",
+        "Greatest size of an action's code, as sent.",
+    ),
+    key(
+        "limits.parameters",
+        "1MB",
+        "Greatest size of parameters, and of annotations.",
+    ),
+    key(
+        "limits.payload",
+        "1MB",
+        "Greatest size of the arguments and of the result of an activation.",
+    ),
+    key(
+        "invoker.user_memory",
+        "2048MB",
+        "Memory of all containers together; an activation waits when it is used up.",
+    ),
+    key(
+        "invoker.pause_grace",
+        "10s",
+        "Rest after which an idle container is paused. 0s pauses at once.",
+    ),
+    key(
+        "invoker.idle_container_timeout",
+        "10m",
+        "Rest after which an idle container is removed. 0s removes it at once.",
+    ),
     key(
         "invoker.network",
         "api",
         "How containers reach the network: `api` (only this server's API) or `host` (whatever the host reaches).",
     ),
-    key("runtimes.manifest", "", "File with a manifest of kinds. Empty: one is made from the interpreters that are found."),
-    key("runtimes.dir", "", "Folder with the runtimes' launchers. Empty: beside the program, or the source tree it was built from."),
-    key("activations.retention_age", "7d", "Age at which activation records are removed. 0s keeps them."),
-    key("activations.retention_size", "10GB", "Size of all activation records above which the oldest are removed. 0B keeps them."),
+    key(
+        "runtimes.manifest",
+        "",
+        "File with a manifest of kinds. Empty: one is made from the interpreters that are found.",
+    ),
+    key(
+        "runtimes.dir",
+        "",
+        "Folder with the runtimes' launchers. Empty: beside the program, or the source tree it was built from.",
+    ),
+    key(
+        "activations.retention_age",
+        "7d",
+        "Age at which activation records are removed. 0s keeps them.",
+    ),
+    key(
+        "activations.retention_size",
+        "10GB",
+        "Size of all activation records above which the oldest are removed. 0B keeps them.",
+    ),
 ];

@@ -9,7 +9,7 @@ use std::time::Duration;
 use oxwhisk_controller::Limits;
 use oxwhisk_entity::{Bound, ByteSize, LimitBounds};
 
-pub(crate) use keys::{Key, SETTINGS};
+pub(crate) use keys::SETTINGS;
 pub(crate) use sources::{Problems, Sources};
 
 /// Everything that `oxwhisk standalone` can be told.
@@ -88,7 +88,11 @@ impl Settings {
             read.problems.add("workers", "must be at least 1");
         }
         read.sources.report_unknown(&mut read.problems);
-        if read.problems.is_empty() { Ok(settings) } else { Err(read.problems) }
+        if read.problems.is_empty() {
+            Ok(settings)
+        } else {
+            Err(read.problems)
+        }
     }
 }
 
@@ -110,7 +114,8 @@ impl Reader {
     fn parsed<T: std::str::FromStr + Fallback>(&mut self, key: &'static str, expected: &str) -> T {
         let text = self.text(key);
         text.parse().unwrap_or_else(|_| {
-            self.problems.add(key, &format!("`{text}` is not {expected}"));
+            self.problems
+                .add(key, &format!("`{text}` is not {expected}"));
             T::fallback()
         })
     }
@@ -118,7 +123,8 @@ impl Reader {
     fn size(&mut self, key: &'static str) -> ByteSize {
         let text = self.text(key);
         ByteSize::parse(&text).unwrap_or_else(|| {
-            self.problems.add(key, &format!("`{text}` is not a size such as 256MB"));
+            self.problems
+                .add(key, &format!("`{text}` is not a size such as 256MB"));
             ByteSize::default()
         })
     }
@@ -126,7 +132,8 @@ impl Reader {
     fn duration(&mut self, key: &'static str) -> Duration {
         let text = self.text(key);
         humantime::parse_duration(&text).unwrap_or_else(|_| {
-            self.problems.add(key, &format!("`{text}` is not a time such as 5s or 10m"));
+            self.problems
+                .add(key, &format!("`{text}` is not a time such as 5s or 10m"));
             Duration::ZERO
         })
     }
@@ -136,7 +143,10 @@ impl Reader {
             "api" => NetworkMode::Api,
             "host" => NetworkMode::Host,
             other => {
-                self.problems.add("invoker.network", &format!("`{other}` is not one of api, host"));
+                self.problems.add(
+                    "invoker.network",
+                    &format!("`{other}` is not one of api, host"),
+                );
                 NetworkMode::Api
             }
         }
@@ -150,12 +160,18 @@ impl Reader {
             concurrent_invocations: self.parsed("limits.concurrent_invocations", count),
             sequence_length: self.parsed("limits.sequence_length", count),
             action: LimitBounds {
-                timeout: self.bound("limits.timeout_min", "limits.timeout_max", Self::milliseconds),
+                timeout: self.bound(
+                    "limits.timeout_min",
+                    "limits.timeout_max",
+                    Self::milliseconds,
+                ),
                 memory: self.bound("limits.memory_min", "limits.memory_max", Self::mebibytes),
                 logs: self.bound("limits.logs_min", "limits.logs_max", Self::mebibytes),
-                concurrency: self.bound("limits.concurrency_min", "limits.concurrency_max", |read, key| {
-                    read.parsed(key, count)
-                }),
+                concurrency: self.bound(
+                    "limits.concurrency_min",
+                    "limits.concurrency_max",
+                    |read, key| read.parsed(key, count),
+                ),
             },
             exec: self.size("limits.code"),
             parameters: self.size("limits.parameters"),
@@ -169,9 +185,13 @@ impl Reader {
         max: &'static str,
         read: impl Fn(&mut Self, &'static str) -> i32,
     ) -> Bound {
-        let bound = Bound { min: read(self, min), max: read(self, max) };
+        let bound = Bound {
+            min: read(self, min),
+            max: read(self, max),
+        };
         if bound.min > bound.max {
-            self.problems.add(min, &format!("must not be above `{max}`"));
+            self.problems
+                .add(min, &format!("must not be above `{max}`"));
         }
         bound
     }
@@ -183,12 +203,20 @@ impl Reader {
 
     fn mebibytes(&mut self, key: &'static str) -> i32 {
         let size = self.size(key);
-        self.fits(key, i32::try_from(size.as_mib()).ok().filter(|_| size == ByteSize::mib(size.as_mib())))
+        self.fits(
+            key,
+            i32::try_from(size.as_mib())
+                .ok()
+                .filter(|_| size == ByteSize::mib(size.as_mib())),
+        )
     }
 
     fn fits(&mut self, key: &'static str, value: Option<i32>) -> i32 {
         value.unwrap_or_else(|| {
-            self.problems.add(key, "is too large, or not a multiple of its unit (1 ms, 1 MB)");
+            self.problems.add(
+                key,
+                "is too large, or not a multiple of its unit (1 ms, 1 MB)",
+            );
             0
         })
     }
@@ -233,28 +261,56 @@ impl Fallback for tracing::Level {
 mod tests {
     use super::*;
 
-    fn resolve(flags: &[(&'static str, &str)], environment: &[(&str, &str)], file: &str) -> Result<Settings, String> {
-        let flags = flags.iter().map(|&(key, value)| (key, value.to_owned())).collect();
-        let lookup = |name: &str| environment.iter().find(|(found, _)| *found == name).map(|(_, v)| (*v).to_owned());
-        let names = environment.iter().map(|(name, _)| (*name).to_owned()).collect();
-        let sources = Sources::new(flags, names, lookup, Some(file)).map_err(|problems| problems.to_string())?;
+    fn resolve(
+        flags: &[(&'static str, &str)],
+        environment: &[(&str, &str)],
+        file: &str,
+    ) -> Result<Settings, String> {
+        let flags = flags
+            .iter()
+            .map(|&(key, value)| (key, value.to_owned()))
+            .collect();
+        let lookup = |name: &str| {
+            environment
+                .iter()
+                .find(|(found, _)| *found == name)
+                .map(|(_, v)| (*v).to_owned())
+        };
+        let names = environment
+            .iter()
+            .map(|(name, _)| (*name).to_owned())
+            .collect();
+        let sources = Sources::new(flags, names, lookup, Some(file))
+            .map_err(|problems| problems.to_string())?;
         Settings::resolve(sources).map_err(|problems| problems.to_string())
     }
 
     #[test]
     fn flags_come_before_environment_before_file_before_defaults() {
         let file = "port = 1\n[limits]\ninvocations_per_minute = 5\nmemory_max = \"1GB\"";
-        let settings = resolve(&[("port", "3")], &[("OXWHISK_PORT", "2"), ("OXWHISK_LOG", "debug")], file).unwrap();
+        let settings = resolve(
+            &[("port", "3")],
+            &[("OXWHISK_PORT", "2"), ("OXWHISK_LOG", "debug")],
+            file,
+        )
+        .unwrap();
         assert_eq!((settings.port, settings.log), (3, tracing::Level::DEBUG));
         assert_eq!(settings.limits.invocations_per_minute, 5);
-        assert_eq!(settings.limits.action.memory, Bound { min: 128, max: 1024 });
+        assert_eq!(
+            settings.limits.action.memory,
+            Bound {
+                min: 128,
+                max: 1024
+            }
+        );
         assert_eq!(settings.limits.concurrent_invocations, 30);
     }
 
     #[test]
     fn all_problems_are_reported_together() {
         let file = "prot = 1\n[limits]\nmemory_min = \"1GB\"\ntimeout_max = \"soon\"";
-        let problems = resolve(&[], &[("OXWHISK_PORT", "x"), ("OXWHISK_PROT", "1")], file).unwrap_err();
+        let problems =
+            resolve(&[], &[("OXWHISK_PORT", "x"), ("OXWHISK_PROT", "1")], file).unwrap_err();
         for expected in [
             "port: `x` is not a number from 0 to 65535 (from OXWHISK_PORT)",
             "limits.memory_min: must not be above `limits.memory_max`",
@@ -262,7 +318,10 @@ mod tests {
             "prot: there is no such setting (in the file)",
             "OXWHISK_PROT: there is no such setting",
         ] {
-            assert!(problems.contains(expected), "{expected} is missing in:\n{problems}");
+            assert!(
+                problems.contains(expected),
+                "{expected} is missing in:\n{problems}"
+            );
         }
     }
 }

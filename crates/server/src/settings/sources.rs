@@ -22,7 +22,11 @@ pub(crate) struct Problems {
 
 impl Problems {
     pub(crate) fn add(&mut self, key: &'static str, text: &str) {
-        let origin = self.origins.get(key).map(|origin| format!(" ({origin})")).unwrap_or_default();
+        let origin = self
+            .origins
+            .get(key)
+            .map(|origin| format!(" ({origin})"))
+            .unwrap_or_default();
         self.lines.insert(format!("{key}: {text}{origin}"));
     }
 
@@ -38,7 +42,9 @@ impl Problems {
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the settings cannot be used:")?;
-        self.lines.iter().try_for_each(|line| write!(f, "\n  {line}"))
+        self.lines
+            .iter()
+            .try_for_each(|line| write!(f, "\n  {line}"))
     }
 }
 
@@ -69,29 +75,55 @@ impl Sources {
             sources.values.insert(key.name, found);
         }
         let known: BTreeSet<String> = SETTINGS.iter().map(Key::variable).collect();
-        let stray = variables.into_iter().filter(|name| name.starts_with("OXWHISK_") && !known.contains(name));
-        sources.unknown.extend(stray.map(|name| (name, String::new())));
-        let stray = in_file.keys().filter(|name| !SETTINGS.iter().any(|key| key.name == name.as_str()));
-        sources.unknown.extend(stray.map(|name| (name.clone(), " (in the file)".to_owned())));
+        let stray = variables
+            .into_iter()
+            .filter(|name| name.starts_with("OXWHISK_") && !known.contains(name));
+        sources
+            .unknown
+            .extend(stray.map(|name| (name, String::new())));
+        let stray = in_file
+            .keys()
+            .filter(|name| !SETTINGS.iter().any(|key| key.name == name.as_str()));
+        sources
+            .unknown
+            .extend(stray.map(|name| (name.clone(), " (in the file)".to_owned())));
         Ok(sources)
     }
 
     pub(crate) fn get(&self, key: &'static str) -> String {
-        debug_assert!(self.values.contains_key(key), "`{key}` is not in the table of settings");
-        self.values.get(key).map(|(value, _)| value.clone()).unwrap_or_default()
+        debug_assert!(
+            self.values.contains_key(key),
+            "`{key}` is not in the table of settings"
+        );
+        self.values
+            .get(key)
+            .map(|(value, _)| value.clone())
+            .unwrap_or_default()
     }
 
     /// Gives a default to what depends on the machine.
     pub(crate) fn default_to(&mut self, key: &'static str, value: String) {
-        if let Some(entry) = self.values.get_mut(key).filter(|(value, _)| value.is_empty()) {
+        if let Some(entry) = self
+            .values
+            .get_mut(key)
+            .filter(|(value, _)| value.is_empty())
+        {
             entry.0 = value;
         }
     }
 
     /// Returns problems that know where each value came from.
     pub(crate) fn problems(&self) -> Problems {
-        let told = self.values.iter().filter(|(_, (_, origin))| origin != "default");
-        Problems { lines: BTreeSet::new(), origins: told.map(|(key, (_, origin))| (*key, origin.clone())).collect() }
+        let told = self
+            .values
+            .iter()
+            .filter(|(_, (_, origin))| origin != "default");
+        Problems {
+            lines: BTreeSet::new(),
+            origins: told
+                .map(|(key, (_, origin))| (*key, origin.clone()))
+                .collect(),
+        }
     }
 
     pub(crate) fn report_unknown(&self, problems: &mut Problems) {

@@ -57,18 +57,33 @@ impl Groups {
                 controllers: hierarchy.controllers.clone(),
             })
         };
-        Ok(Self { places: layout.hierarchies.iter().map(open).collect::<io::Result<_>>()? })
+        Ok(Self {
+            places: layout
+                .hierarchies
+                .iter()
+                .map(open)
+                .collect::<io::Result<_>>()?,
+        })
     }
 
     /// Tells whether a controller is at work.
     pub(crate) fn has(&self, controller: Controller) -> bool {
-        self.places.iter().any(|place| place.controllers.contains(&controller))
+        self.places
+            .iter()
+            .any(|place| place.controllers.contains(&controller))
     }
 
     /// Makes the groups of a container and sets their limits.
     pub(crate) fn create(&self, name: &str, limits: GroupLimits) -> io::Result<ContainerGroup> {
-        let mut group = ContainerGroup { name: name.to_owned(), entrances: Vec::new(), cradle: None };
-        let made = self.places.iter().try_for_each(|place| place.create(&mut group, limits));
+        let mut group = ContainerGroup {
+            name: name.to_owned(),
+            entrances: Vec::new(),
+            cradle: None,
+        };
+        let made = self
+            .places
+            .iter()
+            .try_for_each(|place| place.create(&mut group, limits));
         if made.is_err() {
             self.remove(&group);
         }
@@ -77,18 +92,31 @@ impl Groups {
 
     /// Opens the file that stops and lets go on all processes of the container, if there is one.
     pub(crate) fn freezer(&self, group: &ContainerGroup) -> Option<OwnedFd> {
-        let place = self.places.iter().find(|place| place.controllers.contains(&Controller::Freezer))?;
+        let place = self
+            .places
+            .iter()
+            .find(|place| place.controllers.contains(&Controller::Freezer))?;
         let file = match place.version {
             Version::V1 => "freezer.state",
             Version::V2 => "cgroup.freeze",
         };
         let path = format!("{}/{file}", group.name);
-        rustix::fs::openat(&place.folder, path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).ok()
+        rustix::fs::openat(
+            &place.folder,
+            path,
+            OFlags::RDWR | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .ok()
     }
 
     /// Tells whether the system killed a process of the container for its memory.
     pub(crate) fn memory_exhausted(&self, group: &ContainerGroup) -> bool {
-        let Some(place) = self.places.iter().find(|place| place.controllers.contains(&Controller::Memory)) else {
+        let Some(place) = self
+            .places
+            .iter()
+            .find(|place| place.controllers.contains(&Controller::Memory))
+        else {
             return false;
         };
         let file = match place.version {
@@ -96,7 +124,9 @@ impl Groups {
             Version::V2 => "memory.events",
         };
         let text = place.read(&group.name, file).unwrap_or_default();
-        text.lines().filter_map(|line| line.strip_prefix("oom_kill ")).any(|count| count.trim() != "0")
+        text.lines()
+            .filter_map(|line| line.strip_prefix("oom_kill "))
+            .any(|count| count.trim() != "0")
     }
 
     /// Removes the groups of a container whose processes have all ended.
@@ -130,11 +160,21 @@ impl Place {
         match self.version {
             Version::V1 => {
                 let path = format!("{name}/tasks");
-                group.entrances.push(rustix::fs::openat(&self.folder, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?);
+                group.entrances.push(rustix::fs::openat(
+                    &self.folder,
+                    path,
+                    OFlags::WRONLY | OFlags::CLOEXEC,
+                    Mode::empty(),
+                )?);
             }
             Version::V2 => {
                 let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-                group.cradle = Some(rustix::fs::openat(&self.folder, &**name, flags, Mode::empty())?);
+                group.cradle = Some(rustix::fs::openat(
+                    &self.folder,
+                    &**name,
+                    flags,
+                    Mode::empty(),
+                )?);
             }
         }
         Ok(())
@@ -156,20 +196,32 @@ impl Place {
                 optional(self.write(name, "memory.swap.max", 0))
             }
             (Version::V1, Controller::Cpu) => self.write(name, "cpu.shares", shares),
-            (Version::V2, Controller::Cpu) => self.write(name, "cpu.weight", 1 + (shares - 2) * 9999 / 262_142),
+            (Version::V2, Controller::Cpu) => {
+                self.write(name, "cpu.weight", 1 + (shares - 2) * 9999 / 262_142)
+            }
         }
     }
 
     fn write(&self, name: &str, file: &str, value: u64) -> io::Result<()> {
         let path = format!("{name}/{file}");
-        let fd = rustix::fs::openat(&self.folder, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+        let fd = rustix::fs::openat(
+            &self.folder,
+            path,
+            OFlags::WRONLY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?;
         rustix::io::write(fd, value.to_string().as_bytes())?;
         Ok(())
     }
 
     fn read(&self, name: &str, file: &str) -> io::Result<String> {
         let path = format!("{name}/{file}");
-        let fd = rustix::fs::openat(&self.folder, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        let fd = rustix::fs::openat(
+            &self.folder,
+            path,
+            OFlags::RDONLY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?;
         let mut buffer = [0; 4096];
         let count = rustix::io::read(fd, &mut buffer)?;
         Ok(String::from_utf8_lossy(buffer.get(..count).unwrap_or_default()).into_owned())
@@ -179,7 +231,12 @@ impl Place {
 /// Accounting of swap is an option of the kernel; without swap there is nothing to bound.
 fn optional(written: io::Result<()>) -> io::Result<()> {
     match written {
-        Err(error) if error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(()),
+        Err(error)
+            if error.kind() == io::ErrorKind::NotFound
+                || error.raw_os_error() == Some(libc::EOPNOTSUPP) =>
+        {
+            Ok(())
+        }
         other => other,
     }
 }
@@ -194,7 +251,9 @@ impl ContainerGroup {
     ///
     /// A thread that moves itself needs no lock of the whole system, unlike one that is moved.
     pub(crate) fn enter(&self) -> rustix::io::Result<()> {
-        self.entrances.iter().try_for_each(|entrance| rustix::io::write(entrance, b"0").map(drop))
+        self.entrances
+            .iter()
+            .try_for_each(|entrance| rustix::io::write(entrance, b"0").map(drop))
     }
 
     /// Closes what is only needed while the container is made.

@@ -18,7 +18,10 @@ pub(super) struct CgroupMount {
 
 /// Reads the texts of `/proc/self/mountinfo` and `/proc/self/cgroup`.
 pub(super) fn parse(mountinfo: &str, membership: &str) -> Vec<CgroupMount> {
-    mountinfo.lines().filter_map(|line| mount(line, membership)).collect()
+    mountinfo
+        .lines()
+        .filter_map(|line| mount(line, membership))
+        .collect()
 }
 
 fn mount(line: &str, membership: &str) -> Option<CgroupMount> {
@@ -40,14 +43,26 @@ fn mount(line: &str, membership: &str) -> Option<CgroupMount> {
         let mut parts = line.splitn(3, ':').skip(1);
         let (names, path) = (parts.next()?, parts.next()?);
         let found = match version {
-            Version::V1 => !names.is_empty() && names.split(',').all(|name| controllers.iter().any(|own| own == name)),
+            Version::V1 => {
+                !names.is_empty()
+                    && names
+                        .split(',')
+                        .all(|name| controllers.iter().any(|own| own == name))
+            }
             Version::V2 => names.is_empty(),
         };
         found.then_some(path)
     });
     let root = PathBuf::from(point);
-    let own = path.and_then(|path| Path::new(path).strip_prefix(within).ok()).map(|rest| root.join(rest));
-    Some(CgroupMount { version, controllers, root, own })
+    let own = path
+        .and_then(|path| Path::new(path).strip_prefix(within).ok())
+        .map(|rest| root.join(rest));
+    Some(CgroupMount {
+        version,
+        controllers,
+        root,
+        own,
+    })
 }
 
 #[cfg(test)]
@@ -62,12 +77,21 @@ mod tests {
              33 24 0:29 / /proc rw - proc proc rw\n";
         let membership = "4:memory:/docker/1/a\n1:cpu,cpuacct:/\n0::/user.slice/x.scope\n";
         let mounts = parse(mountinfo, membership);
-        let own: Vec<_> = mounts.iter().map(|mount| (mount.version, mount.own.as_deref().and_then(Path::to_str))).collect();
-        assert_eq!(own, [
-            (Version::V2, Some("/sys/fs/cgroup/unified/user.slice/x.scope")),
-            (Version::V1, Some("/sys/fs/cgroup/cpu,cpuacct/")),
-            (Version::V1, Some("/sys/fs/cgroup/memory/a")),
-        ]);
+        let own: Vec<_> = mounts
+            .iter()
+            .map(|mount| (mount.version, mount.own.as_deref().and_then(Path::to_str)))
+            .collect();
+        assert_eq!(
+            own,
+            [
+                (
+                    Version::V2,
+                    Some("/sys/fs/cgroup/unified/user.slice/x.scope")
+                ),
+                (Version::V1, Some("/sys/fs/cgroup/cpu,cpuacct/")),
+                (Version::V1, Some("/sys/fs/cgroup/memory/a")),
+            ]
+        );
     }
 
     #[test]

@@ -43,7 +43,10 @@ pub(super) fn become_container(plan: Plan<'_>) -> ! {
     let socket = plan.socket.try_clone();
     let Err(failure) = set_up(plan);
     if let Ok(socket) = socket {
-        let line = format!("{{\"failed\":{{\"step\":\"{}\",\"errno\":{}}}}}\n", failure.step, failure.errno);
+        let line = format!(
+            "{{\"failed\":{{\"step\":\"{}\",\"errno\":{}}}}}\n",
+            failure.step, failure.errno
+        );
         // If nobody listens any more, nobody needs to know.
         let _ = rustix::io::write(socket, line.as_bytes());
     }
@@ -55,9 +58,11 @@ fn set_up(plan: Plan<'_>) -> Result<Infallible, Failure> {
     unshare_groups().in_step("create the control group namespace")?;
     if let Some(network) = plan.network {
         let kind = Some(LinkNameSpaceType::Network);
-        rustix::thread::move_into_link_name_space(network, kind).in_step("enter the network namespace")?;
+        rustix::thread::move_into_link_name_space(network, kind)
+            .in_step("enter the network namespace")?;
     }
-    rustix::system::sethostname(plan.name.get(..63).unwrap_or(plan.name).as_bytes()).in_step("set the host name")?;
+    rustix::system::sethostname(plan.name.get(..63).unwrap_or(plan.name).as_bytes())
+        .in_step("set the host name")?;
     enter_root(&plan)?;
     confine::set_limits(plan.limits, plan.memory_group)?;
     // Group leader of its own session: no terminal, no signals of the server's terminal.
@@ -67,14 +72,25 @@ fn set_up(plan: Plan<'_>) -> Result<Infallible, Failure> {
     if plan.landlock {
         confine::restrict_files()?;
     }
-    let Plan { template, environment, filters, socket, stdout, stderr, .. } = plan;
+    let Plan {
+        template,
+        environment,
+        filters,
+        socket,
+        stdout,
+        stderr,
+        ..
+    } = plan;
     arrange_descriptors(socket, stdout, stderr).in_step("arrange the descriptors")?;
     reset_signals();
     filters.apply()?;
     execute(template, environment)
 }
 
-#[expect(unsafe_code, reason = "rustix marks unshare as unsafe for the sake of file tables")]
+#[expect(
+    unsafe_code,
+    reason = "rustix marks unshare as unsafe for the sake of file tables"
+)]
 fn unshare_groups() -> rustix::io::Result<()> {
     // SAFETY: only the control group namespace is left; file descriptors are not concerned.
     unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWCGROUP) }
@@ -83,10 +99,18 @@ fn unshare_groups() -> rustix::io::Result<()> {
 fn enter_root(plan: &Plan<'_>) -> Result<(), Failure> {
     rustix::process::chdir(&*plan.template.root).in_step("enter the root")?;
     let Limits { tmp, tmp_files, .. } = plan.limits;
-    let options = format!("size={tmp},nr_inodes={tmp_files},mode=1777,uid={0},gid={0}", plan.user);
-    let options = CString::new(options).map_err(std::io::Error::from).in_step("mount `/tmp`")?;
+    let options = format!(
+        "size={tmp},nr_inodes={tmp_files},mode=1777,uid={0},gid={0}",
+        plan.user
+    );
+    let options = CString::new(options)
+        .map_err(std::io::Error::from)
+        .in_step("mount `/tmp`")?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
     rustix::mount::mount("tmpfs", "tmp", "tmpfs", flags, &*options).in_step("mount `/tmp`")?;
+    for path in &plan.template.in_tmp {
+        path.mount().in_step("mount the root")?;
+    }
     if plan.mount_proc {
         mount_proc("proc", MountFlags::RDONLY).in_step("mount `/proc`")?;
         for file in &plan.template.hidden_files {
@@ -103,8 +127,16 @@ fn enter_root(plan: &Plan<'_>) -> Result<(), Failure> {
 }
 
 /// Leaves exactly the descriptors 0 to 3 open in the runtime.
-fn arrange_descriptors(socket: OwnedFd, stdout: OwnedFd, stderr: OwnedFd) -> rustix::io::Result<()> {
-    let null = rustix::fs::open("/dev/null", rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC, rustix::fs::Mode::empty())?;
+fn arrange_descriptors(
+    socket: OwnedFd,
+    stdout: OwnedFd,
+    stderr: OwnedFd,
+) -> rustix::io::Result<()> {
+    let null = rustix::fs::open(
+        "/dev/null",
+        rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC,
+        rustix::fs::Mode::empty(),
+    )?;
     // All sources are above 3 first, or one could be overwritten before it is used.
     let lift = |fd: OwnedFd| rustix::io::fcntl_dupfd_cloexec(&fd, 10);
     let sources = [lift(null)?, lift(stdout)?, lift(stderr)?, lift(socket)?];
@@ -124,28 +156,38 @@ fn place(source: &OwnedFd, number: i32) -> rustix::io::Result<()> {
     placed
 }
 
-#[expect(unsafe_code, reason = "neither std nor rustix resets signal dispositions")]
+#[expect(
+    unsafe_code,
+    reason = "neither std nor rustix resets signal dispositions"
+)]
 fn reset_signals() {
     // SAFETY: the set is initialised before use; default actions and an empty mask are what a new
-    // program expects. Refusals (for SIGKILL, SIGSTOP) do not matter.
+    // program expects. Rust ignores SIGPIPE; others were reset when the helper started.
     unsafe {
-        for signal in 1..=libc::SIGRTMAX() {
-            libc::signal(signal, libc::SIG_DFL);
-        }
+        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
     }
 }
 
-#[expect(unsafe_code, reason = "std's exec changes signal state and searches the path, which this must not")]
+#[expect(
+    unsafe_code,
+    reason = "std's exec changes signal state and searches the path, which this must not"
+)]
 fn execute(template: &Template, environment: &[CString]) -> Result<Infallible, Failure> {
     let pointers = |texts: &mut dyn Iterator<Item = &CString>| -> Vec<*const libc::c_char> {
-        texts.map(|text| text.as_ptr()).chain([std::ptr::null()]).collect()
+        texts
+            .map(|text| text.as_ptr())
+            .chain([std::ptr::null()])
+            .collect()
     };
     let arguments = pointers(&mut template.command.iter());
     let variables = pointers(&mut template.environment.iter().chain(environment));
-    let program: &CStr = template.command.first().ok_or(Failure { step: "start the runtime", errno: libc::ENOENT })?;
+    let program: &CStr = template.command.first().ok_or(Failure {
+        step: "start the runtime",
+        errno: libc::ENOENT,
+    })?;
     // SAFETY: both arrays end with a null pointer and point to texts that live until the call
     // replaces the process, or returns.
     unsafe { libc::execve(program.as_ptr(), arguments.as_ptr(), variables.as_ptr()) };

@@ -5,8 +5,8 @@ use std::io::Write;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use landlock::{
-    ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr,
-    RulesetCreatedAttr, Scope,
+    ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset,
+    RulesetAttr, RulesetCreatedAttr, Scope,
 };
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Gid, Resource, Rlimit, Uid};
@@ -22,7 +22,11 @@ pub(super) const INNER_ID: u32 = 1000;
 ///
 /// `outer` is the user as the helper's namespace knows it. `proc` is the helper's `/proc`, where
 /// `self` is the calling process.
-pub(super) fn become_user(proc: BorrowedFd<'_>, outer: u32, privileged: bool) -> Result<(), Failure> {
+pub(super) fn become_user(
+    proc: BorrowedFd<'_>,
+    outer: u32,
+    privileged: bool,
+) -> Result<(), Failure> {
     let step = "become an unprivileged user";
     if privileged {
         rustix::thread::set_thread_groups(&[]).in_step(step)?;
@@ -38,8 +42,11 @@ pub(super) fn become_user(proc: BorrowedFd<'_>, outer: u32, privileged: bool) ->
         ("self/uid_map", format!("{INNER_ID} {outer} 1")),
         ("self/gid_map", format!("{INNER_ID} {outer} 1")),
     ] {
-        let fd = rustix::fs::openat(proc, file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()).in_step("map the user")?;
-        File::from(fd).write_all(text.as_bytes()).in_step("map the user")?;
+        let fd = rustix::fs::openat(proc, file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
+            .in_step("map the user")?;
+        File::from(fd)
+            .write_all(text.as_bytes())
+            .in_step("map the user")?;
     }
     Ok(())
 }
@@ -48,7 +55,10 @@ fn dumpable() -> rustix::io::Result<()> {
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::Dumpable)
 }
 
-#[expect(unsafe_code, reason = "rustix marks unshare as unsafe for the sake of file tables")]
+#[expect(
+    unsafe_code,
+    reason = "rustix marks unshare as unsafe for the sake of file tables"
+)]
 fn unshare_user() -> rustix::io::Result<()> {
     // SAFETY: only the user namespace is left; file descriptors are not concerned.
     unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWUSER) }
@@ -59,7 +69,11 @@ pub(super) fn drop_capabilities() -> Result<(), Failure> {
     let step = "drop the capabilities";
     for number in 0..64 {
         // The first refusal names the first capability that this kernel does not know.
-        if rustix::thread::remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(1 << number)).is_err() {
+        if rustix::thread::remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(
+            1 << number,
+        ))
+        .is_err()
+        {
             break;
         }
     }
@@ -75,7 +89,14 @@ pub(super) fn drop_capabilities() -> Result<(), Failure> {
 /// Sets the limits of a process. Without a control group for memory, its data is bounded here too.
 pub(super) fn set_limits(limits: &Limits, memory_group: bool) -> Result<(), Failure> {
     let set = |resource, value: u64| {
-        rustix::process::setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) }).in_step("set the limits")
+        rustix::process::setrlimit(
+            resource,
+            Rlimit {
+                current: Some(value),
+                maximum: Some(value),
+            },
+        )
+        .in_step("set the limits")
     };
     set(Resource::Core, 0)?;
     set(Resource::Nofile, limits.open_files)?;
@@ -85,17 +106,33 @@ pub(super) fn set_limits(limits: &Limits, memory_group: bool) -> Result<(), Fail
     set(Resource::Nproc, u64::from(limits.pids))?;
     if !memory_group {
         // Interpreters reserve more than they use; the watchdog bounds what is used.
-        set(Resource::Data, limits.memory.saturating_mul(2).saturating_add(512 * 1024 * 1024))?;
+        set(
+            Resource::Data,
+            limits
+                .memory
+                .saturating_mul(2)
+                .saturating_add(512 * 1024 * 1024),
+        )?;
     }
     Ok(())
 }
 
 /// The version of Landlock's interface that the kernel offers, 0 if none.
-#[expect(unsafe_code, reason = "no crate asks for the version without making a rule set")]
+#[expect(
+    unsafe_code,
+    reason = "no crate asks for the version without making a rule set"
+)]
 pub(crate) fn landlock_version() -> i32 {
     const VERSION: libc::c_ulong = 1;
     // SAFETY: with this flag the call reads no memory and only returns a number.
-    let version = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<u8>(), 0usize, VERSION) };
+    let version = unsafe {
+        libc::syscall(
+            libc::SYS_landlock_create_ruleset,
+            std::ptr::null::<u8>(),
+            0usize,
+            VERSION,
+        )
+    };
     i32::try_from(version).unwrap_or(0).max(0)
 }
 
@@ -104,20 +141,29 @@ pub(crate) fn landlock_version() -> i32 {
 pub(super) fn restrict_files() -> Result<(), Failure> {
     let step = "apply the Landlock rules";
     let abi = ABI::V6;
-    let failed = |_| Failure { step, errno: libc::EPERM };
-    let beneath = |path: &str, access: BitFlags<AccessFs>| {
-        PathFd::new(path).map(|fd| PathBeneath::new(fd, access)).map_err(|_| Failure { step, errno: libc::ENOENT })
+    let failed = |_| Failure {
+        step,
+        errno: libc::EPERM,
     };
+    let beneath = |path: &str, access: BitFlags<AccessFs>| {
+        PathFd::new(path)
+            .map(|fd| PathBeneath::new(fd, access))
+            .map_err(|_| Failure {
+                step,
+                errno: libc::ENOENT,
+            })
+    };
+    let handled = AccessFs::from_all(abi) & !AccessFs::IoctlDev;
     let device = AccessFs::ReadFile | AccessFs::WriteFile;
     Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
-        .handle_access(AccessFs::from_all(abi) & !AccessFs::IoctlDev)
+        .handle_access(handled)
         .and_then(|rules| rules.scope(Scope::from_all(abi)))
         .and_then(Ruleset::create)
         .map_err(failed)?
         .add_rule(beneath("/", AccessFs::from_read(abi))?)
         .map_err(failed)?
-        .add_rule(beneath("/tmp", AccessFs::from_all(abi))?)
+        .add_rule(beneath("/tmp", handled)?)
         .map_err(failed)?
         .add_rule(beneath("/dev", device.into())?)
         .map_err(failed)?

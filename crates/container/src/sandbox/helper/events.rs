@@ -3,16 +3,18 @@
 use std::collections::HashMap;
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal, WaitOptions};
 
 use super::child::{Plan, become_container};
-use super::network::NetworkPool;
+use super::network::{Network, NetworkPool};
 use super::root::{Template, enter_own_root};
 use super::seccomp::Filters;
 use super::spawn::{self, Side};
+use super::watchdog::{self, PidNamespace, Usage};
 use super::{Failure, InStep, confine, landlock_version};
 use crate::sandbox::cgroup::{ContainerGroup, Controller, GroupLimits, Groups};
 use crate::sandbox::wire::{self, Abilities, CreateOrder, Order, Report, Start};
@@ -41,7 +43,19 @@ struct Child {
     serial: u64,
     pidfd: OwnedFd,
     group: ContainerGroup,
+    /// Bytes of memory that it may use.
+    memory: u64,
+    /// Known if memory has to be watched.
+    namespace: Option<PidNamespace>,
+    /// It was killed for its memory by the watchdog.
+    exhausted: bool,
 }
+
+/// How often memory is looked at where no control group bounds it. A process may fill some hundred
+/// megabytes meanwhile; its own limit of data bounds that.
+const WATCH_INTERVAL: Duration = Duration::from_millis(25);
+/// How soon a control group that was still busy is tried again.
+const RETRY_INTERVAL: Duration = Duration::from_millis(2);
 
 struct Helper {
     socket: OwnedFd,
@@ -49,6 +63,8 @@ struct Helper {
     buffer: Vec<u8>,
     groups: Groups,
     memory_group: bool,
+    /// When memory was last looked at.
+    watched: Instant,
     networks: Option<NetworkPool>,
     host_network: bool,
     proc: OwnedFd,
@@ -87,6 +103,7 @@ impl Helper {
             buffer,
             groups,
             memory_group,
+            watched: Instant::now(),
             host_network: networks.is_none(),
             networks,
             proc: confine::open_proc()?,
@@ -111,6 +128,9 @@ impl Helper {
                 let _ = networks.collect();
             }
             self.retry_leftovers();
+            if !self.memory_group {
+                self.watch_memory();
+            }
             if order {
                 match wire::receive::<Order>(&self.socket, &mut self.buffer) {
                     Ok(Some((order, fds))) => self.obey(order, fds)?,
@@ -125,7 +145,12 @@ impl Helper {
         if let Some(networks) = &self.networks {
             fds.push(PollFd::new(networks.maker(), PollFlags::IN));
         }
-        let wait = (!self.leftovers.is_empty()).then_some(Timespec { tv_sec: 0, tv_nsec: 2_000_000 });
+        let interval = if !self.leftovers.is_empty() {
+            Some(RETRY_INTERVAL)
+        } else {
+            (!self.memory_group && !self.children.is_empty()).then_some(WATCH_INTERVAL)
+        };
+        let wait = interval.and_then(|interval| Timespec::try_from(interval).ok());
         match rustix::event::poll(&mut fds, wait.as_ref()) {
             Err(rustix::io::Errno::INTR) | Ok(_) => {}
             Err(errno) => return Err(errno).in_step("wait for orders"),
@@ -152,11 +177,15 @@ impl Helper {
                     }
                 }
             }
-            Order::Stop { serial, .. } => self.report(&Report::Stopped { serial, errno: Some(libc::ENOSYS) }, &[]),
+            Order::Stop { serial, stopped } => {
+                let errno = self.stop(serial, stopped).err().map(rustix::io::Errno::raw_os_error);
+                self.report(&Report::Stopped { serial, errno }, &[])
+            }
         }
     }
 
     fn create(&mut self, order: &CreateOrder, fds: Vec<OwnedFd>) -> Result<(), Failure> {
+        let serial = order.serial;
         let protocol = Failure { step: "read an order", errno: libc::EPROTO };
         let [socket, stdout, stderr] = <[OwnedFd; 3]>::try_from(fds).map_err(|_| protocol.clone())?;
         let template = match self.templates.get(&order.runtime) {
@@ -193,7 +222,9 @@ impl Helper {
             Ok(Side::Parent { pid, pidfd }) => {
                 drop(plan);
                 group.settle();
-                self.announce(order.serial, pid, pidfd, group, network)
+                let namespace = if self.memory_group { None } else { PidNamespace::of(pid) };
+                let child = Child { serial, pidfd, group, memory: order.limits.memory, namespace, exhausted: false };
+                self.announce(pid, child, network)
             }
             Err(errno) => {
                 drop(plan);
@@ -203,24 +234,40 @@ impl Helper {
         }
     }
 
-    fn announce(
-        &mut self,
-        serial: u64,
-        pid: Pid,
-        pidfd: OwnedFd,
-        group: ContainerGroup,
-        network: Option<super::network::Network>,
-    ) -> Result<(), Failure> {
-        let freezer = self.groups.freezer(&group);
-        let fds: Vec<BorrowedFd<'_>> = [Some(&pidfd), freezer.as_ref(), network.as_ref().map(|network| &network.listener)]
+    fn announce(&mut self, pid: Pid, child: Child, network: Option<Network>) -> Result<(), Failure> {
+        let freezer = self.groups.freezer(&child.group);
+        let fds: Vec<BorrowedFd<'_>> = [Some(&child.pidfd), freezer.as_ref(), network.as_ref().map(|network| &network.listener)]
             .into_iter()
             .flatten()
             .map(AsFd::as_fd)
             .collect();
-        let report = Report::Created { serial, freezer: freezer.is_some(), listener: network.is_some() };
+        let report = Report::Created { serial: child.serial, freezer: freezer.is_some(), listener: network.is_some() };
         let sent = self.report(&report, &fds);
-        self.children.insert(pid, Child { serial, pidfd, group });
+        self.children.insert(pid, child);
         sent
+    }
+
+    fn stop(&self, serial: u64, stopped: bool) -> rustix::io::Result<()> {
+        let child = self.children.values().find(|child| child.serial == serial).ok_or(rustix::io::Errno::SRCH)?;
+        let own = rustix::fs::open("/proc/self/ns/pid", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        watchdog::signal_all(&child.pidfd, &own, if stopped { Signal::STOP } else { Signal::CONT })
+    }
+
+    /// Kills containers that use more memory than they may.
+    fn watch_memory(&mut self) {
+        if self.children.is_empty() || self.watched.elapsed() < WATCH_INTERVAL {
+            return;
+        }
+        let usage = Usage::look();
+        for (pid, child) in &mut self.children {
+            let Some(namespace) = &child.namespace else { continue };
+            if usage.exceeds(namespace, *pid, child.memory) {
+                child.exhausted = true;
+                // It may just have ended.
+                let _ = rustix::process::pidfd_send_signal(&child.pidfd, Signal::KILL);
+            }
+        }
+        self.watched = Instant::now();
     }
 
     /// A user of its own for each container, so that one cannot reach another even by a mistake of ours.
@@ -254,7 +301,7 @@ impl Helper {
         while let Ok(Some((pid, _))) = rustix::process::wait(WaitOptions::NOHANG) {
             // The maker of networks is a child too, but has no container.
             let Some(child) = self.children.remove(&pid) else { continue };
-            let memory_exhausted = self.groups.memory_exhausted(&child.group);
+            let memory_exhausted = child.exhausted || self.groups.memory_exhausted(&child.group);
             self.leftovers.push((child.serial, child.group, memory_exhausted));
         }
         self.retry_leftovers();
@@ -310,8 +357,12 @@ fn in_user_namespace() -> bool {
 
 #[expect(unsafe_code, reason = "neither std nor rustix has signalfd")]
 fn watch_signals() -> rustix::io::Result<OwnedFd> {
-    // SAFETY: the set is initialised before use; the process has one thread.
+    // SAFETY: the set is initialised before use; the process has one thread. What the server's
+    // parent ignores must not be ignored in containers; that some signals cannot be set does not matter.
     unsafe {
+        for signal in (1..=libc::SIGRTMAX()).filter(|&signal| signal != libc::SIGPIPE) {
+            libc::signal(signal, libc::SIG_DFL);
+        }
         let mut set: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut set);
         libc::sigaddset(&raw mut set, libc::SIGCHLD);

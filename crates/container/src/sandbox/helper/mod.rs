@@ -12,6 +12,7 @@ mod network;
 mod root;
 mod seccomp;
 mod spawn;
+mod watchdog;
 
 pub(crate) use confine::landlock_version;
 pub(crate) use events::SOCKET_NUMBER;
@@ -36,12 +37,18 @@ pub(crate) trait InStep<T> {
 
 impl<T> InStep<T> for io::Result<T> {
     fn in_step(self, step: &'static str) -> Result<T, Failure> {
-        self.map_err(|error| Failure { step, errno: error.raw_os_error().unwrap_or(libc::EIO) })
+        self.map_err(|error| Failure {
+            step,
+            errno: error.raw_os_error().unwrap_or(libc::EIO),
+        })
     }
 }
 
 impl<T> InStep<T> for Result<T, Errno> {
     fn in_step(self, step: &'static str) -> Result<T, Failure> {
-        self.map_err(|errno| Failure { step, errno: errno.raw_os_error() })
+        self.map_err(|errno| Failure {
+            step,
+            errno: errno.raw_os_error(),
+        })
     }
 }

@@ -16,10 +16,17 @@ pub(super) enum Side {
 /// Forks into new mount, pid, ipc and uts namespaces, and into a version 2 control group if one is given.
 ///
 /// The caller must be single-threaded: then the child may do whatever the parent may.
-#[expect(unsafe_code, reason = "neither std nor rustix has clone3, which alone makes the pidfd and places the process in its group")]
+#[expect(
+    unsafe_code,
+    reason = "neither std nor rustix has clone3, which alone makes the pidfd and places the process in its group"
+)]
 pub(super) fn fork(cradle: Option<BorrowedFd<'_>>) -> rustix::io::Result<Side> {
     let mut pidfd: i32 = -1;
-    let flags = libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS | libc::CLONE_PIDFD;
+    let flags = libc::CLONE_NEWNS
+        | libc::CLONE_NEWPID
+        | libc::CLONE_NEWIPC
+        | libc::CLONE_NEWUTS
+        | libc::CLONE_PIDFD;
     let mut arguments = libc::clone_args {
         flags: u64::from(flags.unsigned_abs()),
         pidfd: &raw mut pidfd as u64,
@@ -40,7 +47,13 @@ pub(super) fn fork(cradle: Option<BorrowedFd<'_>>) -> rustix::io::Result<Side> {
     // SAFETY: the arguments are valid for the size given and live across the call. Without CLONE_VM
     // the child has its own copy of memory and goes on on the same stack, as after fork; the process
     // has one thread, so no lock is held by a thread that the child lacks.
-    let result = unsafe { libc::syscall(libc::SYS_clone3, &raw mut arguments, size_of::<libc::clone_args>()) };
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_clone3,
+            &raw mut arguments,
+            size_of::<libc::clone_args>(),
+        )
+    };
     match i32::try_from(result) {
         Ok(0) => Ok(Side::Child),
         Ok(raw) if raw > 0 => {
@@ -53,24 +66,27 @@ pub(super) fn fork(cradle: Option<BorrowedFd<'_>>) -> rustix::io::Result<Side> {
     }
 }
 
-/// Forks a plain child, for work beside the helper's.
+/// Forks a plain child, for work beside the helper's; returns nothing in the child.
 #[expect(unsafe_code, reason = "std has no fork")]
-pub(super) fn fork_plain() -> rustix::io::Result<bool> {
+pub(super) fn fork_plain() -> rustix::io::Result<Option<Pid>> {
     // SAFETY: the process has one thread, so the child may do whatever the parent may.
     match unsafe { libc::fork() } {
-        0 => Ok(true),
-        pid if pid > 0 => Ok(false),
-        _ => Err(last_error()),
+        pid if pid < 0 => Err(last_error()),
+        pid => Ok(Pid::from_raw(pid)),
     }
 }
 
 /// Ends the calling process at once, without the parent's exit handlers.
-#[expect(unsafe_code, reason = "std's exit runs the handlers of the parent's copy")]
+#[expect(
+    unsafe_code,
+    reason = "std's exit runs the handlers of the parent's copy"
+)]
 pub(super) fn leave(code: i32) -> ! {
     // SAFETY: ends the process; nothing of it is used afterwards.
     unsafe { libc::_exit(code) }
 }
 
 pub(super) fn last_error() -> rustix::io::Errno {
-    rustix::io::Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(rustix::io::Errno::IO)
+    rustix::io::Errno::from_io_error(&std::io::Error::last_os_error())
+        .unwrap_or(rustix::io::Errno::IO)
 }

@@ -1,0 +1,99 @@
+//! The end of an activation: its record is stored, its controller told.
+
+use std::sync::Arc;
+
+use oxwhisk_bus::Acknowledgement;
+use oxwhisk_entity::{ActivationResponse, ResponseStatus, WhiskActivation};
+use oxwhisk_store::StoreError;
+
+use crate::context::Context;
+use crate::job::{Job, ReadyJob};
+use crate::record;
+
+/// Ends an activation that ran: stores its record, then says that its slot is free.
+pub(crate) async fn finish(context: &Context, job: Job, record: Arc<WhiskActivation>) {
+    let is_system_error = record.response.status == ResponseStatus::WhiskError;
+    let activation_id = record.activation_id;
+    if !keep(context, &job, record).await {
+        return;
+    }
+    let ack = Acknowledgement::Completion {
+        activation_id,
+        invoker: context.config.id.clone(),
+        is_system_error,
+    };
+    let controller = &job.message.root_controller_index;
+    context.acknowledge(controller, ack).await;
+}
+
+/// Ends an activation for which no container could be had.
+pub(crate) async fn finish_unplaced(
+    context: Arc<Context>,
+    ready: ReadyJob,
+    response: ActivationResponse,
+) {
+    let ReadyJob { job, action } = ready;
+    let now_ms = context.clock.epoch_ms();
+    let record = record::of_run(&job.message, &action, response, &job.timing, now_ms);
+    finish_unran(&context, job, record).await;
+}
+
+/// Ends an activation without looking at its action.
+pub(crate) async fn finish_unknown(context: Arc<Context>, job: Job, response: ActivationResponse) {
+    let record = record::of_nothing(&job.message, response, context.clock.epoch_ms());
+    finish_unran(&context, job, record).await;
+}
+
+async fn finish_unran(context: &Context, job: Job, record: WhiskActivation) {
+    let record = Arc::new(record);
+    if !keep(context, &job, record.clone()).await {
+        return;
+    }
+    let ack = Acknowledgement::CombinedCompletionAndResult {
+        is_system_error: record.response.status == ResponseStatus::WhiskError,
+        activation: record,
+        invoker: context.config.id.clone(),
+    };
+    let controller = &job.message.root_controller_index;
+    context.acknowledge(controller, ack).await;
+}
+
+/// Stores a record, unless its namespace wants none, and takes the activation off the bus.
+///
+/// A store that is full or away is tried again until it takes the record: the activation stays on the
+/// bus, nothing new is taken in, and the controller counts its slot as used. Returns false if that was given up
+/// at shutdown; the activation is then found on the bus by the next process.
+async fn keep(context: &Context, job: &Job, record: Arc<WhiskActivation>) -> bool {
+    let status = record.response.status.text();
+    let activation_id = record.activation_id;
+    if job.message.user.limits.store_activations == Some(false) {
+        if let Err(error) = job.delivery.finish().await {
+            tracing::warn!(%activation_id, %error, "activation not taken off the bus");
+        }
+        return true;
+    }
+    let mut retries = context.retries();
+    loop {
+        match context.activations.store(record.clone()).await {
+            Ok(()) => break,
+            // An earlier attempt was done though it seemed to have failed.
+            Err(StoreError::Conflict { .. }) => break,
+            Err(error @ (StoreError::Corrupt { .. } | StoreError::Missing { .. })) => {
+                tracing::error!(%activation_id, %error, "record refused");
+                return true;
+            }
+            Err(error @ (StoreError::Full | StoreError::Unavailable(_))) => {
+                tracing::error!(%activation_id, %error, "record not stored yet");
+            }
+        }
+        if !retries.wait().await {
+            tracing::error!(%activation_id, "record not stored");
+            return false;
+        }
+    }
+    if let Err(error) = job.delivery.recorded().await {
+        tracing::warn!(%activation_id, %error, "activation not taken off the bus");
+    }
+    tracing::debug!(%activation_id, status, "activation recorded");
+    true
+}

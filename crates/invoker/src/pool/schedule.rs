@@ -1,0 +1,277 @@
+//! Who is served next.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::demand::{ActionKey, Class, ContainerKey, Decision};
+use super::estimates::PATIENCE;
+use super::state::{Action, Occupancy, Pool};
+
+/// Memory that can still be promised in one pass over the queues, in MB.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Room {
+    /// Free now.
+    pub(super) free: u64,
+    /// Free once the containers that are leaving are gone.
+    pub(super) coming: u64,
+}
+
+impl Room {
+    fn take_free(&mut self, memory_mb: u64) -> bool {
+        let fits = self.free >= memory_mb;
+        if fits {
+            self.free -= memory_mb;
+        }
+        fits
+    }
+
+    /// Sets memory aside for a container that is made as soon as others are gone.
+    fn take_coming(&mut self, memory_mb: u64) -> bool {
+        let fits = self.free + self.coming >= memory_mb;
+        if fits {
+            self.coming -= memory_mb.saturating_sub(self.free);
+            self.free = self.free.saturating_sub(memory_mb);
+        }
+        fits
+    }
+}
+
+impl Pool {
+    /// Serves all queues as far as it goes, oldest activation first.
+    pub(super) fn schedule(&mut self, now: Instant, out: &mut Vec<Decision>) {
+        self.starving = false;
+        if self.heads.is_empty() {
+            return;
+        }
+        let mut room = Room {
+            free: self.memory_mb - self.used_mb,
+            coming: self.leaving_mb,
+        };
+        let keys: Vec<_> = self.heads.values().cloned().collect();
+        for key in keys {
+            self.serve(&key, out);
+            if self.grow(&key, &mut room, now, out) {
+                self.starving = true;
+                return;
+            }
+        }
+    }
+
+    /// Gives the first of a queue to the action's own containers and to stem cells.
+    fn serve(&mut self, key: &Arc<ActionKey>, out: &mut Vec<Decision>) {
+        while self.actions.get(key).is_some_and(|a| !a.queue.is_empty()) {
+            let container = match self.free_slot(key) {
+                Some(container) => container,
+                None => match self.stem_for(key) {
+                    Some(stem) => {
+                        self.bind(stem, key);
+                        stem
+                    }
+                    None => return,
+                },
+            };
+            if let Some(demand) = self.dequeue(key) {
+                self.assign(container, demand.run, out);
+            }
+        }
+    }
+
+    /// Makes the containers that a queue needs. Returns true if its first activation must come before
+    /// everything younger.
+    fn grow(
+        &mut self,
+        key: &Arc<ActionKey>,
+        room: &mut Room,
+        now: Instant,
+        out: &mut Vec<Decision>,
+    ) -> bool {
+        let mut promised = 0;
+        loop {
+            let Some(action) = self.actions.get(key) else {
+                return false;
+            };
+            let class = action.class.clone();
+            let expected = self.expected_slots(action, promised);
+            let Some(head) = action
+                .queue
+                .front()
+                .filter(|_| action.queue.len() > expected)
+            else {
+                return false;
+            };
+            if !self.may_add(key, promised) {
+                return false;
+            }
+            if room.take_free(class.memory_mb) {
+                self.create(class, Some(key.clone()), out);
+                continue;
+            }
+            if room.take_coming(class.memory_mb) {
+                promised += 1;
+                continue;
+            }
+            let waited = now.saturating_duration_since(head.since);
+            let cold = self.costs.of(&class.kind);
+            if self.is_worth_waiting(action, promised, waited, cold) {
+                return false;
+            }
+            let has_nothing_coming = action.starting + promised == 0;
+            let is_impatient = has_nothing_coming && waited >= cold.saturating_mul(PATIENCE);
+            if self.evict_for(class.memory_mb, key, is_impatient, room, out) {
+                continue;
+            }
+            return is_impatient;
+        }
+    }
+
+    /// Slots that will open without further containers.
+    fn expected_slots(&self, action: &Action, promised: u32) -> usize {
+        let starting = (action.starting + promised) as usize * action.class.concurrency as usize;
+        let opening: usize = action
+            .containers
+            .iter()
+            .filter_map(|container| self.slots.get(container))
+            .map(|slot| match slot.occupancy {
+                Occupancy::Bound {
+                    active,
+                    initialized: false,
+                    ..
+                } => slot.class.concurrency.saturating_sub(active) as usize,
+                Occupancy::Bound { .. }
+                | Occupancy::Starting { .. }
+                | Occupancy::Stem { .. }
+                | Occupancy::Leaving => 0,
+            })
+            .sum();
+        starting + opening
+    }
+
+    /// True if the action's containers are likely to reach the end of its queue before a new one were ready.
+    fn is_worth_waiting(
+        &self,
+        action: &Action,
+        promised: u32,
+        waited: Duration,
+        cold: Duration,
+    ) -> bool {
+        let Some(slot_time) = action.slot_time.get() else {
+            return false;
+        };
+        let containers = action.containers.len() + (action.starting + promised) as usize;
+        if containers == 0 || waited >= cold {
+            return false;
+        }
+        let slots = containers.saturating_mul(action.class.concurrency as usize);
+        let place = u32::try_from(action.queue.len()).unwrap_or(u32::MAX);
+        let slots = u32::try_from(slots).unwrap_or(u32::MAX);
+        slot_time.saturating_mul(place) / slots < cold
+    }
+
+    /// True if the action may have another container.
+    pub(super) fn may_add(&self, key: &Arc<ActionKey>, promised: u32) -> bool {
+        let Some(action) = self.actions.get(key) else {
+            return false;
+        };
+        let count = action.containers.len() + (action.starting + promised) as usize;
+        action
+            .instances
+            .is_none_or(|instances| count < instances.max(1) as usize)
+    }
+
+    /// Finds a slot in one of the action's containers: the one used last, so that the others can go.
+    pub(super) fn free_slot(&self, key: &Arc<ActionKey>) -> Option<ContainerKey> {
+        let action = self.actions.get(key)?;
+        let free = |container: &ContainerKey| match self.slots.get(container)?.occupancy {
+            Occupancy::Bound {
+                active,
+                initialized: true,
+                idle_since,
+                ..
+            } if active < action.class.concurrency => {
+                // A busy container with room comes before idle ones.
+                Some((idle_since.is_none(), idle_since, *container))
+            }
+            Occupancy::Bound { .. }
+            | Occupancy::Starting { .. }
+            | Occupancy::Stem { .. }
+            | Occupancy::Leaving => None,
+        };
+        let best = action.containers.iter().filter_map(free).max();
+        best.map(|(_, _, container)| container)
+    }
+
+    /// Finds a stem cell that can become the action's: the oldest.
+    fn stem_for(&self, key: &Arc<ActionKey>) -> Option<ContainerKey> {
+        if !self.may_add(key, 0) {
+            return None;
+        }
+        self.oldest_stem(&self.actions.get(key)?.class)
+    }
+
+    fn oldest_stem(&self, class: &Arc<Class>) -> Option<ContainerKey> {
+        let is_stem = |occupancy: &Occupancy| matches!(occupancy, Occupancy::Stem { .. });
+        self.slots
+            .iter()
+            .find(|(_, slot)| is_stem(&slot.occupancy) && slot.class == *class)
+            .map(|(&container, _)| container)
+    }
+
+    /// Makes stem cells where some are missing, as long as nothing waits for the memory.
+    pub(super) fn replenish(&mut self, now: Instant, out: &mut Vec<Decision>) {
+        if self.is_draining() || !self.heads.is_empty() {
+            return;
+        }
+        for index in 0..self.stems.len() {
+            while let Some(stem) = self.stems.get(index) {
+                let class = stem.target.class.clone();
+                let is_due = stem.retry_at.is_none_or(|at| at <= now);
+                let is_missing = self.stem_count(&class) < stem.target.count as usize;
+                let fits = self.memory_mb - self.used_mb >= class.memory_mb;
+                if !(is_due && is_missing && fits) {
+                    break;
+                }
+                self.create(class, None, out);
+            }
+        }
+    }
+
+    /// Counts the stem cells of a class, those that are being made too.
+    pub(super) fn stem_count(&self, class: &Arc<Class>) -> usize {
+        self.slots
+            .values()
+            .filter(|slot| slot.class == *class)
+            .filter(|slot| {
+                matches!(
+                    slot.occupancy,
+                    Occupancy::Stem { .. } | Occupancy::Starting { wanted_by: None }
+                )
+            })
+            .count()
+    }
+
+    /// Returns the next time after `now` at which [`PoolEvent::Woken`](super::PoolEvent::Woken) would
+    /// change something by itself.
+    #[must_use]
+    pub fn next_wakeup(&self, now: Instant) -> Option<Instant> {
+        let waits = self.heads.values().filter_map(|key| {
+            let action = self.actions.get(key)?;
+            let since = action.queue.front()?.since;
+            let cold = self.costs.of(&action.class.kind);
+            let has_own = action.starting > 0 || !action.containers.is_empty();
+            let own = has_own.then_some(since + cold);
+            let patience = since + cold.saturating_mul(PATIENCE);
+            own.into_iter()
+                .chain([patience])
+                .filter(|&at| at > now)
+                .min()
+        });
+        let retries = self.stems.iter().filter_map(|stem| stem.retry_at);
+        let expiries = self
+            .surplus_stems()
+            .map(|(since, _)| since + self.idle_timeout);
+        waits
+            .chain(retries.filter(|&at| at > now))
+            .chain(expiries.filter(|&at| at > now))
+            .min()
+    }
+}

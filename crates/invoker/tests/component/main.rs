@@ -1,0 +1,11 @@
+//! A whole invoker among stand-ins for everything around it.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    unreachable_pub,
+    reason = "a test that cannot go on fails"
+)]
+
+mod invoking;
+mod support;
