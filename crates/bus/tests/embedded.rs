@@ -58,13 +58,19 @@ async fn a_queue_is_bounded_by_bytes() {
     };
     let bus = open(config, &MemoryJournal::default()).await;
     // Whatever its size, a message goes into an empty queue.
-    send(&bus, sized(1, 20_000), Durability::Volatile).await.unwrap();
+    send(&bus, sized(1, 20_000), Durability::Volatile)
+        .await
+        .unwrap();
     let refused = send(&bus, sized(2, 10), Durability::Volatile).await;
     assert!(matches!(refused, Err(BusError::Full { .. })), "{refused:?}");
     let mut feed = bus.activations(&invoker(0)).await.unwrap();
     next(&mut *feed).await.unwrap();
-    send(&bus, sized(3, 9_000), Durability::Volatile).await.unwrap();
-    send(&bus, sized(4, 900), Durability::Volatile).await.unwrap();
+    send(&bus, sized(3, 9_000), Durability::Volatile)
+        .await
+        .unwrap();
+    send(&bus, sized(4, 900), Durability::Volatile)
+        .await
+        .unwrap();
     let refused = send(&bus, sized(5, 900), Durability::Volatile).await;
     assert!(matches!(refused, Err(BusError::Full { .. })), "{refused:?}");
 }
@@ -75,7 +81,10 @@ async fn a_message_that_the_journal_refuses_is_not_delivered() {
     let bus = open(EmbeddedConfig::default(), &journal).await;
     journal.set_failing(true);
     let refused = send(&bus, message(1), Durability::Durable).await;
-    assert!(matches!(refused, Err(BusError::Unavailable(_))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(BusError::Unavailable(_))),
+        "{refused:?}"
+    );
     send(&bus, message(2), Durability::Volatile).await.unwrap();
     let mut feed = bus.activations(&invoker(0)).await.unwrap();
     let delivery = next(&mut *feed).await.unwrap();
@@ -91,8 +100,7 @@ async fn a_message_whose_sender_goes_away_is_delivered() {
         let bus = open(EmbeddedConfig::default(), &journal).await;
         {
             let invoker = invoker(0);
-            let mut sending =
-                bus.send_activation(&invoker, message(polls), Durability::Durable);
+            let mut sending = bus.send_activation(&invoker, message(polls), Durability::Durable);
             for _ in 0..polls {
                 poll_fn(|context| {
                     let _ = sending.as_mut().poll(context);
@@ -129,10 +137,15 @@ async fn after_shutdown_feeds_end_with_what_waits() {
     let mut feed = bus.activations(&invoker(0)).await.unwrap();
     let mut acks = bus.acknowledgements(&controller("0")).await.unwrap();
     send(&bus, message(1), Durability::Durable).await.unwrap();
-    bus.acknowledge(&controller("0"), completion(1)).await.unwrap();
+    bus.acknowledge(&controller("0"), completion(1))
+        .await
+        .unwrap();
     bus.shut_down();
     let refused = send(&bus, message(2), Durability::Durable).await;
-    assert!(matches!(refused, Err(BusError::Closed { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(BusError::Closed { .. })),
+        "{refused:?}"
+    );
     let delivery = next(&mut *feed).await.unwrap();
     assert_eq!(delivery.message().activation_id, id(1));
     delivery.start().await.unwrap();
@@ -145,10 +158,16 @@ async fn after_shutdown_feeds_end_with_what_waits() {
 async fn acknowledgements_to_nobody_are_refused() {
     let bus = open(EmbeddedConfig::default(), &MemoryJournal::default()).await;
     let refused = bus.acknowledge(&controller("0"), completion(1)).await;
-    assert!(matches!(refused, Err(BusError::Closed { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(BusError::Closed { .. })),
+        "{refused:?}"
+    );
     drop(bus.acknowledgements(&controller("0")).await.unwrap());
     let refused = bus.acknowledge(&controller("0"), completion(1)).await;
-    assert!(matches!(refused, Err(BusError::Closed { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(BusError::Closed { .. })),
+        "{refused:?}"
+    );
 }
 
 /// An acknowledgement frees a slot, so it waits rather than being lost.
@@ -164,7 +183,9 @@ async fn a_full_queue_of_acknowledgements_makes_the_invoker_wait() {
         let bus = bus.clone();
         async move {
             for number in 1..=10 {
-                bus.acknowledge(&controller("0"), completion(number)).await.unwrap();
+                bus.acknowledge(&controller("0"), completion(number))
+                    .await
+                    .unwrap();
             }
         }
     });
