@@ -50,7 +50,10 @@ impl Race {
                 received.start().await.unwrap();
                 match end {
                     End::Crash => {}
-                    End::Record => recorder.record_stored(id(1)),
+                    End::Record => {
+                        recorder.record_stored(id(1));
+                        received.recorded().await.unwrap();
+                    }
                     End::Finish => received.finish().await.unwrap(),
                 }
             })),
