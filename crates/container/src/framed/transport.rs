@@ -24,7 +24,7 @@ use tokio::io::{Interest, Ready};
 
 use super::answers::{AnswerReader, Fill, Key, Line, Refusal};
 use super::descriptors::{Turn, one_line, read_log, write_vectored};
-use super::log_buffer::LogBuffer;
+use crate::log_buffer::LogBuffer;
 use crate::watched::watch;
 use crate::{LogOutcome, Logs, Response, ResponseLimit, Stream};
 

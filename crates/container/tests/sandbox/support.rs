@@ -62,7 +62,7 @@ pub(crate) async fn factory() -> SandboxFactory {
 }
 
 /// The launchers, where also an ordinary user can read them.
-fn launcher(name: &str) -> PathBuf {
+pub(crate) fn launcher(name: &str) -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {
         let folder = std::env::temp_dir().join(format!("oxwhisk-launchers-{}", std::process::id()));
@@ -77,6 +77,8 @@ fn launcher(name: &str) -> PathBuf {
             include_str!("launchers/launcher.py"),
         )
         .unwrap();
+        let http = include_str!("launchers/http_runtime.js");
+        std::fs::write(folder.join("http_runtime.js"), http).unwrap();
         folder
     });
     folder.join(name)
