@@ -140,6 +140,10 @@ impl SentActivation for Sent {
     async fn persist(&self) -> Result<(), BusError> {
         self.0.append().await
     }
+
+    async fn release(&self) -> Result<(), BusError> {
+        self.0.finish().await
+    }
 }
 
 /// The receiver's side.
