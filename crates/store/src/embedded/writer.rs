@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, ffi};
 use tracing::{error, warn};
@@ -61,9 +61,11 @@ impl Writer {
     }
 
     fn run(mut self) {
+        let mut ready = Instant::now();
         loop {
-            match self.queue.take(self.retention.idle(), self.group_window) {
+            match self.queue.take(self.retention.idle(), ready) {
                 Taken::Requests(requests) => {
+                    ready = Instant::now() + self.group_window;
                     let mut requests = requests.into_iter().peekable();
                     while requests.peek().is_some() {
                         self.write(requests.by_ref().take(GROUP).collect());
