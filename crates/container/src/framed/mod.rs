@@ -6,6 +6,7 @@
 //! wakes the others ([`transport`]).
 
 mod answers;
+mod descriptors;
 mod log_buffer;
 mod transport;
 

@@ -15,6 +15,9 @@ const BYTES_PER_PERMIT: usize = 4096;
 /// Bound of the queue: 8192 small changes, or 32 MiB. Callers wait while it is full.
 const PERMITS: u32 = 8192;
 
+/// With so many permits taken the writer waits for no more changes.
+const ENOUGH: usize = PERMITS as usize / 2;
+
 /// Changes on their way to the writer thread.
 #[derive(Debug)]
 pub(super) struct Queue {
@@ -86,7 +89,7 @@ impl Queue {
             state.requests.push(Request { operation, reply });
             state.urgent |= urgent;
             state.permits += permits as usize;
-            wake
+            wake || state.permits >= ENOUGH
         };
         if wake {
             self.arrived.notify_one();
@@ -102,9 +105,8 @@ impl Queue {
             .wait_timeout_while(self.state(), idle, nothing)
             .unwrap_or_else(PoisonError::into_inner);
         if !window.is_zero() && !state.requests.is_empty() {
-            let half_full = PERMITS as usize / 2;
             let group =
-                |state: &mut State| !state.urgent && !state.closed && state.permits < half_full;
+                |state: &mut State| !state.urgent && !state.closed && state.permits < ENOUGH;
             (state, _) = self
                 .arrived
                 .wait_timeout_while(state, window, group)

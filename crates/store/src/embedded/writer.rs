@@ -107,7 +107,7 @@ impl Writer {
                 }
             }
             // Only those changes are to fail that cannot be written by themselves.
-            Err(_) if requests.len() > 1 => {
+            Err(failure) if requests.len() > 1 && !hits_all(&failure) => {
                 let second = requests.split_off(requests.len() / 2);
                 self.write(requests);
                 self.write(second);
@@ -156,6 +156,19 @@ impl Writer {
             });
         self.pending.remove(records);
     }
+}
+
+/// Tells a failure that other changes would meet as well; trying each would only make all wait.
+fn hits_all(failure: &rusqlite::Error) -> bool {
+    matches!(
+        failure.sqlite_error_code(),
+        Some(
+            ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::ReadOnly
+                | ErrorCode::CannotOpen
+        )
+    )
 }
 
 /// Names the failure of a transaction that was rolled back.
