@@ -241,14 +241,14 @@ def load(value):
     if not isinstance(code, str) or code == "":
         raise Refused(403, "Missing main/no code to execute.")
     content = decode_base64(code) if value.get("binary") else code.encode("utf-8", "surrogatepass")
-    folder = new_folder()
     try:
+        folder = new_folder()
         path = place(content, folder)
         compiled = compile_file(path)
+        os.chdir(folder)
     except (Invalid, OSError) as error:
         write_error(f"{error}\n")
         raise Refused(502, NOT_FOUND) from None
-    os.chdir(folder)
     sys.path[0] = folder
     try:
         activate_virtualenv(folder)
@@ -311,6 +311,9 @@ def unpack(content, folder):
     try:
         oxwhisk_archive.unpack(content, folder)
     except oxwhisk_archive.Damaged as error:
+        import shutil
+
+        shutil.rmtree(folder, ignore_errors=True)
         raise Invalid(f"The archive cannot be unpacked: {error}.") from None
 
 

@@ -18,6 +18,8 @@ pub(crate) fn run() -> Result<()> {
             "discover",
             "--start-directory",
             "runtimes/python/tests",
+            "--top-level-directory",
+            "runtimes/python",
         ],
     )
 }

@@ -24,13 +24,18 @@ function inTime(promise, what) {
 
 class Launcher {
   constructor(t, { env = {}, flags = [] } = {}) {
+    this.folder = fs.mkdtempSync('/tmp/oxwhisk-test-');
     this.child = spawn(process.execPath, [...flags, LAUNCHER], {
       cwd: '/tmp',
-      env: { PATH: process.env.PATH, HOME: '/tmp', __OW_API_HOST: 'http://api.example', ...env },
+      env: { PATH: process.env.PATH, HOME: '/tmp', TMPDIR: this.folder, __OW_API_HOST: 'http://api.example', ...env },
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     });
-    t.after(() => this.child.kill('SIGKILL'));
     this.exited = once(this.child, 'close');
+    t.after(async () => {
+      this.child.kill('SIGKILL');
+      await this.exited;
+      fs.rmSync(this.folder, { recursive: true, force: true });
+    });
     this.channel = this.child.stdio[3];
     this.channel.on('error', () => {});
     this.lines = readline.createInterface({ input: this.channel })[Symbol.asyncIterator]();

@@ -135,9 +135,9 @@ for (const env of [{}, { __OW_ALLOW_CONCURRENT: 'true' }]) {
     const launcher = await start(t, { env });
     await launcher.idle();
     assert.strictEqual((await launcher.run()).body.error, 'System not initialized.');
-    assert.strictEqual((await launcher.init('function main(args) { return { args, n: Object.keys(process.env).filter((k) => k.startsWith("__OW")) }; }')).status, 200);
+    assert.strictEqual((await launcher.init('function main(args) { return { args, rehearsed: Object.keys(require.cache).some((file) => file.endsWith("/stdio.js")), n: Object.keys(process.env).filter((k) => k.startsWith("__OW")) }; }')).status, 200);
     const n = ['__OW_API_HOST', ...Object.keys(env)];
-    assert.deepStrictEqual((await launcher.run()).body, { args: {}, n });
+    assert.deepStrictEqual((await launcher.run()).body, { args: {}, rehearsed: true, n });
     const { stdout, stderr } = await launcher.end();
     assert.strictEqual(stdout, `${SENTINEL}\n${SENTINEL}\n`);
     assert.strictEqual(stderr, `System not initialized.\n${SENTINEL}\n${SENTINEL}\n`);

@@ -85,7 +85,7 @@ class Results(LauncherTest):
         self.assertEqual(launcher.run()["body"], {"error": "command exited"})
 
     def test_action_that_ends_the_process_at_once_is_answered(self):
-        """The stock proxy outlives the action's process and says so; ends of child processes are not the action's."""
+        """Recording invoke-python/exits: the stock proxy outlives the action's process; ends of child processes are not the action's."""
         for module in ("os", "posix"):
             with self.subTest(module):
                 code = (

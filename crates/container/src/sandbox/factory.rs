@@ -175,10 +175,15 @@ impl SandboxFactory {
             )),
             Ok(Creation::Refused { step, errno }) => Err(refused(spec, &step, errno)),
             Ok(Creation::Created {
-                pidfd,
+                process,
                 freezer,
                 listener,
             }) => {
+                let Some(pidfd) = process.claim() else {
+                    return Err(failed("take over the container")(
+                        io::ErrorKind::NotFound.into(),
+                    ));
+                };
                 let listeners = match (&self.config.network, listener) {
                     (NetworkMode::Api { listeners, .. }, Some(listener)) => {
                         listeners.opened(&spec.id, listener.into());

@@ -52,52 +52,129 @@ pub async fn probe(config: SandboxConfig) -> Vec<Finding> {
     }
 }
 
-const DELEGATION: &str = "start the server with `systemd-run --user --scope -p Delegate=yes`, or as root";
+const DELEGATION: &str =
+    "start the server with `systemd-run --user --scope -p Delegate=yes`, or as root";
 
 fn finding(subject: &'static str, level: Level, state: impl Into<String>, remedy: &str) -> Finding {
     let remedy = (level != Level::Full).then(|| remedy.to_owned());
-    Finding { subject, level, state: state.into(), remedy }
+    Finding {
+        subject,
+        level,
+        state: state.into(),
+        remedy,
+    }
 }
 
 /// What the helper's abilities and the control groups that were found amount to.
-pub(super) fn assess(abilities: &Abilities, layout: &CgroupLayout, network: &NetworkMode) -> Vec<Finding> {
-    let user = if abilities.privileged {
-        finding("namespaces", Level::Full, "made by root; each container runs as a user of its own", "")
+pub(super) fn assess(
+    abilities: &Abilities,
+    layout: &CgroupLayout,
+    network: &NetworkMode,
+) -> Vec<Finding> {
+    let controllers = [
+        Controller::Memory,
+        Controller::Pids,
+        Controller::Cpu,
+        Controller::Freezer,
+    ];
+    let groups =
+        controllers.map(|controller| group_finding(controller, layout.version_of(controller)));
+    let filter = finding(
+        "system calls",
+        Level::Full,
+        "allow-list applied by seccomp",
+        "",
+    );
+    let own = [
+        user_finding(abilities),
+        proc_finding(abilities),
+        landlock_finding(abilities),
+        filter,
+        network_finding(network),
+    ];
+    own.into_iter().chain(groups).collect()
+}
+
+fn user_finding(abilities: &Abilities) -> Finding {
+    let state = if abilities.privileged {
+        "made by root; each container runs as a user of its own"
     } else {
-        finding("namespaces", Level::Full, "made within an unprivileged user namespace; all containers share your user", "")
+        "made within an unprivileged user namespace; all containers share your user"
     };
-    let proc = if abilities.proc {
-        finding("process view", Level::Full, "each container has a `/proc` of its own", "")
-    } else {
-        let remedy = "the `/proc` here is partly covered, as in a container: run that container with `--security-opt systempaths=unconfined`";
-        finding("process view", Level::Degraded, "containers have no `/proc`, and memory cannot be watched", remedy)
-    };
-    let landlock = match abilities.landlock {
-        0 => finding("file rules", Level::Degraded, "mounts only; no Landlock", "use Linux 5.13 or later with `landlock` in `lsm=`"),
+    finding("namespaces", Level::Full, state, "")
+}
+
+fn proc_finding(abilities: &Abilities) -> Finding {
+    let subject = "process view";
+    if abilities.proc {
+        return finding(
+            subject,
+            Level::Full,
+            "each container has a `/proc` of its own",
+            "",
+        );
+    }
+    let remedy = "the `/proc` here is partly covered, as in a container: run that container with `--security-opt systempaths=unconfined`";
+    finding(
+        subject,
+        Level::Degraded,
+        "containers have no `/proc`, and memory cannot be watched",
+        remedy,
+    )
+}
+
+fn landlock_finding(abilities: &Abilities) -> Finding {
+    let subject = "file rules";
+    match abilities.landlock {
+        0 => {
+            let remedy = "use Linux 5.13 or later with `landlock` in `lsm=`";
+            finding(subject, Level::Degraded, "mounts only; no Landlock", remedy)
+        }
         version @ 1..6 => {
             let remedy = "use Linux 6.12 or later, whose Landlock also keeps signals and abstract sockets in";
-            finding("file rules", Level::Degraded, format!("mounts and Landlock, version {version}"), remedy)
+            finding(
+                subject,
+                Level::Degraded,
+                format!("mounts and Landlock, version {version}"),
+                remedy,
+            )
         }
-        version => finding("file rules", Level::Full, format!("mounts and Landlock, version {version}"), ""),
-    };
-    let network = match network {
-        NetworkMode::Api { .. } => finding("network", Level::Full, "containers reach nothing but the API", ""),
+        version => finding(
+            subject,
+            Level::Full,
+            format!("mounts and Landlock, version {version}"),
+            "",
+        ),
+    }
+}
+
+fn network_finding(network: &NetworkMode) -> Finding {
+    match network {
+        NetworkMode::Api { .. } => finding(
+            "network",
+            Level::Full,
+            "containers reach nothing but the API",
+            "",
+        ),
         NetworkMode::Host => {
             let remedy = "use the network mode `api` unless actions must reach other hosts";
-            finding("network", Level::Degraded, "containers use the host's network, its loopback ports included", remedy)
+            let state = "containers use the host's network, its loopback ports included";
+            finding("network", Level::Degraded, state, remedy)
         }
-    };
-    let controllers = [Controller::Memory, Controller::Pids, Controller::Cpu, Controller::Freezer];
-    let groups = controllers.map(|controller| group_finding(controller, layout.version_of(controller)));
-    let filter = finding("system calls", Level::Full, "allow-list applied by seccomp", "");
-    [user, proc, landlock, filter, network].into_iter().chain(groups).collect()
+    }
 }
 
 fn group_finding(controller: Controller, version: Option<Version>) -> Finding {
     let (subject, without) = match controller {
-        Controller::Memory => ("memory limit", "a watchdog looks at memory 40 times a second"),
+        Controller::Memory => (
+            "memory limit",
+            "a watchdog looks at memory 40 times a second",
+        ),
         Controller::Pids => ("process limit", "limit of processes by user namespace"),
-        Controller::Cpu => ("processor share", "containers share the processors without weights"),
+        Controller::Cpu => (
+            "processor share",
+            "containers share the processors without weights",
+        ),
         Controller::Freezer => ("pausing", "processes are stopped by signals"),
     };
     match version {
@@ -108,7 +185,12 @@ fn group_finding(controller: Controller, version: Option<Version>) -> Finding {
 }
 
 fn refused(error: &StartError) -> Finding {
-    let setting = |path: &str| fs::read_to_string(path).unwrap_or_default().trim().to_owned();
+    let setting = |path: &str| {
+        fs::read_to_string(path)
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    };
     let remedy = if setting("/proc/sys/user/max_user_namespaces") == "0" {
         "allow user namespaces: `sysctl user.max_user_namespaces=15000`"
     } else if setting("/proc/sys/kernel/unprivileged_userns_clone") == "0" {
@@ -149,8 +231,15 @@ async fn trial(factory: &SandboxFactory) -> Finding {
             finding("trial container", Level::Full, "started and removed", "")
         }
         Err(error) => {
-            let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
-            finding("trial container", Level::Missing, format!("{error}{source}"), "see what the step needs on this system")
+            let source = std::error::Error::source(&error)
+                .map(|source| format!(": {source}"))
+                .unwrap_or_default();
+            finding(
+                "trial container",
+                Level::Missing,
+                format!("{error}{source}"),
+                "see what the step needs on this system",
+            )
         }
     }
 }
@@ -161,11 +250,31 @@ mod tests {
 
     #[test]
     fn each_degraded_mechanism_has_a_remedy_of_one_line() {
-        let findings = assess(&Abilities::default(), &CgroupLayout::default(), &NetworkMode::Host);
+        let findings = assess(
+            &Abilities::default(),
+            &CgroupLayout::default(),
+            &NetworkMode::Host,
+        );
         for finding in &findings {
-            assert_eq!(finding.remedy.is_some(), finding.level != Level::Full, "{finding:?}");
-            assert!(!finding.remedy.iter().chain([&finding.state]).any(|text| text.contains('\n') || text.is_empty()));
+            assert_eq!(
+                finding.remedy.is_some(),
+                finding.level != Level::Full,
+                "{finding:?}"
+            );
+            assert!(
+                !finding
+                    .remedy
+                    .iter()
+                    .chain([&finding.state])
+                    .any(|text| text.contains('\n') || text.is_empty())
+            );
         }
-        assert_eq!(findings.iter().filter(|finding| finding.level == Level::Degraded).count(), 7);
+        assert_eq!(
+            findings
+                .iter()
+                .filter(|finding| finding.level == Level::Degraded)
+                .count(),
+            7
+        );
     }
 }

@@ -27,7 +27,11 @@ fn all_of_this_holds_as_an_ordinary_user() {
     chown(&home, Some(USER), Some(USER)).unwrap();
     let output = Command::new(&program)
         .args(["--skip", "all_of_this_holds_as_an_ordinary_user"])
-        .args(std::env::var("TEST_THREADS").ok().map(|threads| format!("--test-threads={threads}")))
+        .args(
+            std::env::var("TEST_THREADS")
+                .ok()
+                .map(|threads| format!("--test-threads={threads}")),
+        )
         .current_dir(&home)
         .env_clear()
         .env("PATH", "/usr/local/bin:/usr/bin:/bin")
@@ -39,7 +43,12 @@ fn all_of_this_holds_as_an_ordinary_user() {
         .output()
         .unwrap();
     let shown = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(output.status.success(), "{}\n{}", shown(&output.stdout), shown(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}\n{}",
+        shown(&output.stdout),
+        shown(&output.stderr)
+    );
     assert!(!shown(&output.stdout).contains(" 0 passed"), "no test ran");
     assert!(Path::new(&home).exists());
 }

@@ -9,13 +9,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use oxwhisk_container::discovery::{Family, Interpreter, Places, find};
-use oxwhisk_container::sandbox::{ApiListeners, HelperProgram, NetworkMode, SandboxConfig, SandboxFactory};
+use oxwhisk_container::sandbox::{
+    ApiListeners, HelperProgram, NetworkMode, SandboxConfig, SandboxFactory,
+};
 use oxwhisk_container::{
-    Container, ContainerError, ContainerFactory, ContainerId, ContainerSpec, Logs, Response, ResponseLimit, Runtime,
+    Container, ContainerError, ContainerFactory, ContainerId, ContainerSpec, Logs, Response,
+    ResponseLimit, Runtime,
 };
 use oxwhisk_entity::{ActivationId, ByteSize};
 
-pub(crate) const LIMIT: ResponseLimit = ResponseLimit { max: ByteSize::mib(1), truncation: ByteSize::mib(1) };
+pub(crate) const LIMIT: ResponseLimit = ResponseLimit {
+    max: ByteSize::mib(1),
+    truncation: ByteSize::mib(1),
+};
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 pub(crate) const API_PORT: u16 = 3233;
 
@@ -38,10 +44,16 @@ pub(crate) const HELPER_VARIABLE: &str = "OXWHISK_TEST_HELPER";
 
 pub(crate) fn config() -> SandboxConfig {
     let listeners = Arc::new(Listeners::default());
-    let helper = std::env::var_os(HELPER_VARIABLE).map_or_else(|| env!("CARGO_BIN_EXE_oxwhisk-sandbox-helper").into(), PathBuf::from);
+    let helper = std::env::var_os(HELPER_VARIABLE).map_or_else(
+        || env!("CARGO_BIN_EXE_oxwhisk-sandbox-helper").into(),
+        PathBuf::from,
+    );
     SandboxConfig {
         helper: HelperProgram(helper),
-        ..SandboxConfig::new(NetworkMode::Api { port: API_PORT, listeners })
+        ..SandboxConfig::new(NetworkMode::Api {
+            port: API_PORT,
+            listeners,
+        })
     }
 }
 
@@ -50,13 +62,23 @@ pub(crate) async fn factory() -> SandboxFactory {
 }
 
 /// The launchers, where also an ordinary user can read them.
-fn launcher(name: &str) -> PathBuf {
+pub(crate) fn launcher(name: &str) -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {
         let folder = std::env::temp_dir().join(format!("oxwhisk-launchers-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join("launcher.js"), include_str!("launchers/launcher.js")).unwrap();
-        std::fs::write(folder.join("launcher.py"), include_str!("launchers/launcher.py")).unwrap();
+        std::fs::write(
+            folder.join("launcher.js"),
+            include_str!("launchers/launcher.js"),
+        )
+        .unwrap();
+        std::fs::write(
+            folder.join("launcher.py"),
+            include_str!("launchers/launcher.py"),
+        )
+        .unwrap();
+        let http = include_str!("launchers/http_runtime.js");
+        std::fs::write(folder.join("http_runtime.js"), http).unwrap();
         folder
     });
     folder.join(name)
@@ -66,14 +88,25 @@ fn interpreter(family: Family) -> Runtime {
     static FOUND: OnceLock<Vec<Interpreter>> = OnceLock::new();
     let found = FOUND.get_or_init(|| {
         let home = std::env::var_os("HOME").map(PathBuf::from);
-        find(&Places { path: std::env::var_os("PATH"), home, cache_dir: None })
+        find(&Places {
+            path: std::env::var_os("PATH"),
+            home,
+            cache_dir: None,
+        })
     });
-    found.iter().find(|one| one.family == family).expect("the tests need Node.js and Python 3").runtime.clone()
+    found
+        .iter()
+        .find(|one| one.family == family)
+        .expect("the tests need Node.js and Python 3")
+        .runtime
+        .clone()
 }
 
 fn runtime(family: Family, arguments: &[&str], launcher: PathBuf) -> Arc<Runtime> {
     let mut runtime = interpreter(family);
-    runtime.command.extend(arguments.iter().map(|&argument| argument.to_owned()));
+    runtime
+        .command
+        .extend(arguments.iter().map(|&argument| argument.to_owned()));
     runtime.command.push(launcher.to_str().unwrap().to_owned());
     runtime.readable.push(launcher);
     Arc::new(runtime)
@@ -112,7 +145,8 @@ pub(crate) fn spec(runtime: &Arc<Runtime>) -> ContainerSpec {
 
 pub(crate) fn init_body(code: &str) -> Bytes {
     let code = serde_json::to_string(code).unwrap();
-    format!("{{\"value\":{{\"name\":\"a\",\"main\":\"main\",\"code\":{code},\"binary\":false}}}}").into()
+    format!("{{\"value\":{{\"name\":\"a\",\"main\":\"main\",\"code\":{code},\"binary\":false}}}}")
+        .into()
 }
 
 pub(crate) fn run_body(id: ActivationId, value: &str) -> Bytes {
@@ -124,15 +158,27 @@ pub(crate) fn id(number: u128) -> ActivationId {
 }
 
 /// Starts a container and initialises it with the code.
-pub(crate) async fn started(factory: &dyn ContainerFactory, spec: ContainerSpec, code: &str) -> Arc<dyn Container> {
+pub(crate) async fn started(
+    factory: &dyn ContainerFactory,
+    spec: ContainerSpec,
+    code: &str,
+) -> Arc<dyn Container> {
     let container = factory.create(spec).await.unwrap();
-    let response = container.init(init_body(code), MINUTE, LIMIT).await.unwrap();
+    let response = container
+        .init(init_body(code), MINUTE, LIMIT)
+        .await
+        .unwrap();
     assert_eq!(response.status, 200, "{response:?}");
     container
 }
 
-pub(crate) async fn run(container: &dyn Container, value: &str) -> Result<Response, ContainerError> {
-    container.run(id(1), run_body(id(1), value), MINUTE, LIMIT).await
+pub(crate) async fn run(
+    container: &dyn Container,
+    value: &str,
+) -> Result<Response, ContainerError> {
+    container
+        .run(id(1), run_body(id(1), value), MINUTE, LIMIT)
+        .await
 }
 
 pub(crate) async fn logs(container: &dyn Container) -> Logs {
@@ -155,9 +201,18 @@ pub(crate) fn marked(mut spec: ContainerSpec) -> (ContainerSpec, String) {
 pub(crate) fn processes(mark: &str) -> Vec<i32> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        let Some(pid) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok())
+        else {
+            continue;
+        };
         let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
-        if environment.split(|&byte| byte == 0).any(|variable| variable == mark.as_bytes()) {
+        if environment
+            .split(|&byte| byte == 0)
+            .any(|variable| variable == mark.as_bytes())
+        {
             found.push(pid);
         }
     }
@@ -171,14 +226,22 @@ pub(crate) fn control_groups(server: u32) -> Vec<PathBuf> {
             if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 continue;
             }
-            if entry.file_name().to_str().is_some_and(|name| name.starts_with(wanted)) {
+            if entry
+                .file_name()
+                .to_str()
+                .is_some_and(|name| name.starts_with(wanted))
+            {
                 found.push(entry.path());
             }
             look(&entry.path(), wanted, found);
         }
     }
     let mut found = Vec::new();
-    look(std::path::Path::new("/sys/fs/cgroup"), &format!("oxwhisk-{server}-"), &mut found);
+    look(
+        std::path::Path::new("/sys/fs/cgroup"),
+        &format!("oxwhisk-{server}-"),
+        &mut found,
+    );
     found
 }
 
@@ -200,5 +263,8 @@ pub(crate) async fn destroyed(container: &dyn Container, mark: &str) {
 
 /// Settings without control groups.
 pub(crate) fn without_groups() -> SandboxConfig {
-    SandboxConfig { cgroups: false, ..config() }
+    SandboxConfig {
+        cgroups: false,
+        ..config()
+    }
 }

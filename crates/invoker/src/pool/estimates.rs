@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// After waiting for this many cold starts an activation takes precedence over all younger ones.
+/// A container belongs to an action for the time of this many cold starts before it must give way to others
+/// while it is in use.
 ///
-/// A container is thus used for at least this many cold starts' worth of time by one action before another
-/// takes its memory under pressure, which bounds what is lost to cold starts to a ninth.
-pub const PATIENCE: u32 = 8;
+/// So at most one part in nine of the time is lost to cold starts under pressure, and an activation waits for about
+/// as many tenures as there are actions to a container.
+pub const TENURE: u32 = 8;
 
 /// Assumed for kinds that were not started yet.
 const UNMEASURED_COLD_START: Duration = Duration::from_millis(100);

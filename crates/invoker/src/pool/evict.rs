@@ -4,28 +4,26 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::demand::{ActionKey, Class, ContainerKey, Decision};
-use super::schedule::Room;
-use super::state::{Occupancy, Pool};
+use super::demand::{Class, ContainerKey, Decision};
+use super::schedule::{Claim, Room};
+use super::state::{Occupancy, Pool, Slot};
 
 impl Pool {
-    /// Evicts idle containers until `memory_mb` is free or coming: least recently used ones of other
-    /// actions first, then stem cells. Evicts nothing if that would not be enough, unless `is_impatient`.
+    /// Evicts idle containers until there is room for what is claimed, least recently used ones first, then
+    /// stem cells. Evicts nothing if that would not be enough, unless the claim is an old one.
     ///
-    /// Containers for which something waits are evicted for an impatient activation only. Returns
-    /// whether there is enough now.
+    /// Returns whether there is enough now.
     pub(super) fn evict_for(
         &mut self,
-        memory_mb: u64,
-        key: &Arc<ActionKey>,
-        is_impatient: bool,
+        claim: &Claim,
         room: &mut Room,
+        now: Instant,
         out: &mut Vec<Decision>,
     ) -> bool {
-        let missing = memory_mb.saturating_sub(room.free + room.coming);
+        let missing = claim.memory_mb.saturating_sub(room.free + room.coming);
         let mut victims = Vec::new();
         let mut found = 0;
-        for (container, size) in self.evictable(key, is_impatient) {
+        for (container, size) in self.evictable(claim, now) {
             if found >= missing {
                 break;
             }
@@ -33,7 +31,7 @@ impl Pool {
             victims.push(container);
         }
         let is_enough = found >= missing;
-        if is_enough || is_impatient {
+        if is_enough || claim.is_starving {
             for container in victims {
                 self.remove(container, out);
             }
@@ -42,37 +40,45 @@ impl Pool {
         is_enough
     }
 
-    fn evictable(&self, key: &Arc<ActionKey>, is_impatient: bool) -> Vec<(ContainerKey, u64)> {
-        let size = |container: ContainerKey| {
-            let memory = self.slots.get(&container).map(|slot| slot.class.memory_mb);
-            (container, memory.unwrap_or(0))
-        };
-        let idle = self
-            .idle
-            .iter()
-            .filter(|(_, container)| self.is_evictable(*container, key, is_impatient))
-            .map(|&(_, container)| size(container));
+    fn evictable(&self, claim: &Claim, now: Instant) -> Vec<(ContainerKey, u64)> {
+        let idle = self.idle.iter().filter_map(|&(since, container)| {
+            let slot = self.slots.get(&container)?;
+            let gives_way = self.gives_way(slot, since, claim, now);
+            gives_way.then_some((container, slot.class.memory_mb))
+        });
+        let is_stem = |slot: &Slot| matches!(slot.occupancy, Occupancy::Stem { .. });
         let stems = self
             .slots
             .iter()
-            .filter(|(_, slot)| matches!(slot.occupancy, Occupancy::Stem { .. }))
-            .map(|(&container, _)| size(container));
+            .filter(|(_, slot)| is_stem(slot))
+            .map(|(&container, slot)| (container, slot.class.memory_mb));
         idle.chain(stems).collect()
     }
 
-    fn is_evictable(
-        &self,
-        container: ContainerKey,
-        key: &Arc<ActionKey>,
-        is_impatient: bool,
-    ) -> bool {
-        match self.slots.get(&container).map(|slot| &slot.occupancy) {
-            Some(Occupancy::Bound { action, .. }) if action == key => false,
-            Some(Occupancy::Bound { action, .. }) => {
-                is_impatient || self.actions.get(action).is_none_or(|a| a.queue.is_empty())
-            }
-            _ => false,
+    /// Whether an idle container is to be removed for an activation of another action.
+    fn gives_way(&self, slot: &Slot, idle_since: Instant, claim: &Claim, now: Instant) -> bool {
+        let Occupancy::Bound {
+            action,
+            bound_since,
+            ..
+        } = &slot.occupancy
+        else {
+            return false;
+        };
+        if *action == claim.key {
+            return false;
         }
+        let is_past_tenure = now >= self.tenure_end(*bound_since, slot);
+        let own = self.actions.get(action).and_then(|a| a.queue.front());
+        match own {
+            None => is_past_tenure || now >= self.rest_end(idle_since, slot),
+            Some(own) => is_past_tenure && claim.run < own.run,
+        }
+    }
+
+    /// Returns when a container has been idle for so long that nobody is likely to come at once.
+    pub(super) fn rest_end(&self, idle_since: Instant, slot: &Slot) -> Instant {
+        idle_since + self.costs.of(&slot.class.kind)
     }
 
     /// Removes surplus stem cells that nobody took for long.

@@ -7,13 +7,14 @@
 //! An activation is bound to a container only when that can begin it: a container that is being made for an
 //! action takes whatever is first in the queue when it is up, and becomes a stem cell if nothing is.
 //!
-//! Two rules keep many actions on little memory from thrashing, and from starving each other:
-//! - nothing is evicted for an activation whose action has containers, as long as the expected wait for one
-//!   of them (mean time of a run × place in the queue ÷ slots) and the wait so far are below the measured
-//!   cost of a cold start of that kind;
-//! - a container that becomes free serves its own queue first, until the oldest waiting activation has
-//!   waited for [`PATIENCE`] cold starts: from then on nothing younger begins until that one has its
-//!   container, for which idle ones are evicted whatever waits for them.
+//! Three rules keep many actions on little memory from thrashing, and from starving each other. They measure with
+//! the cost of a cold start of the kind, as it is at the time:
+//! - nothing is evicted for an activation whose action has containers, as long as the expected wait for the end
+//!   of its queue (mean time of a run × length ÷ slots) and the wait so far are below one cold start;
+//! - a container is not evicted while it has been idle for less than one cold start: its action is
+//!   likely to be called again, as a client does that has just got its answer;
+//! - but after [`TENURE`] cold starts with one action, a container goes to an activation that has waited for
+//!   longer than those of its own action, as soon as it is idle, and takes nothing younger until then.
 //!
 //! Invariants, each held by a property test: memory given away never exceeds the pool's; a container serves
 //! one action of one namespace; no container is given more runs than its limit, or any while it is
@@ -33,5 +34,5 @@ mod tests;
 pub use demand::{
     ActionKey, Class, ContainerKey, Decision, Demand, PoolEvent, Revised, StemTarget,
 };
-pub use estimates::PATIENCE;
+pub use estimates::TENURE;
 pub use state::{Occupancy, Pool, PoolConfig};

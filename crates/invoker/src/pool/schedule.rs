@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::demand::{ActionKey, Class, ContainerKey, Decision};
-use super::estimates::PATIENCE;
-use super::state::{Action, Occupancy, Pool};
+use super::estimates::TENURE;
+use super::state::{Action, Occupancy, Pool, Slot};
+use crate::machine::RunId;
 
 /// Memory that can still be promised in one pass over the queues, in MB.
 #[derive(Debug, Clone, Copy)]
@@ -14,6 +15,27 @@ pub(super) struct Room {
     pub(super) free: u64,
     /// Free once the containers that are leaving are gone.
     pub(super) coming: u64,
+}
+
+/// How a queue that needs containers fared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Growth {
+    /// It needs no more than it has or has coming.
+    Enough,
+    /// There is no memory for it yet.
+    Hungry,
+    /// There has been none for so long that nothing younger may have any before it.
+    Starving,
+}
+
+/// An activation for which memory is wanted.
+#[derive(Debug, Clone)]
+pub(super) struct Claim {
+    pub(super) run: RunId,
+    pub(super) key: Arc<ActionKey>,
+    pub(super) memory_mb: u64,
+    /// Whether to evict what there is though it is not enough.
+    pub(super) is_starving: bool,
 }
 
 impl Room {
@@ -39,7 +61,7 @@ impl Room {
 impl Pool {
     /// Serves all queues as far as it goes, oldest activation first.
     pub(super) fn schedule(&mut self, now: Instant, out: &mut Vec<Decision>) {
-        self.starving = false;
+        self.hungry = false;
         if self.heads.is_empty() {
             return;
         }
@@ -49,22 +71,28 @@ impl Pool {
         };
         let keys: Vec<_> = self.heads.values().cloned().collect();
         for key in keys {
-            self.serve(&key, out);
-            if self.grow(&key, &mut room, now, out) {
-                self.starving = true;
-                return;
+            self.serve(&key, now, out);
+            match self.grow(&key, &mut room, now, out) {
+                Growth::Enough => {}
+                Growth::Hungry => self.hungry = true,
+                Growth::Starving => {
+                    self.hungry = true;
+                    room = Room { free: 0, coming: 0 };
+                }
             }
         }
     }
 
     /// Gives the first of a queue to the action's own containers and to stem cells.
-    fn serve(&mut self, key: &Arc<ActionKey>, out: &mut Vec<Decision>) {
+    fn serve(&mut self, key: &Arc<ActionKey>, now: Instant, out: &mut Vec<Decision>) {
+        // What is older and waits for memory has a claim on containers whose tenure is over.
+        let in_tenure_at = self.hungry.then_some(now);
         while self.actions.get(key).is_some_and(|a| !a.queue.is_empty()) {
-            let container = match self.free_slot(key) {
+            let container = match self.free_slot(key, in_tenure_at) {
                 Some(container) => container,
                 None => match self.stem_for(key) {
                     Some(stem) => {
-                        self.bind(stem, key);
+                        self.bind(stem, key, now);
                         stem
                     }
                     None => return,
@@ -76,19 +104,18 @@ impl Pool {
         }
     }
 
-    /// Makes the containers that a queue needs. Returns true if its first activation must come before
-    /// everything younger.
+    /// Makes the containers that a queue needs.
     fn grow(
         &mut self,
         key: &Arc<ActionKey>,
         room: &mut Room,
         now: Instant,
         out: &mut Vec<Decision>,
-    ) -> bool {
+    ) -> Growth {
         let mut promised = 0;
         loop {
             let Some(action) = self.actions.get(key) else {
-                return false;
+                return Growth::Enough;
             };
             let class = action.class.clone();
             let expected = self.expected_slots(action, promised);
@@ -97,10 +124,10 @@ impl Pool {
                 .front()
                 .filter(|_| action.queue.len() > expected)
             else {
-                return false;
+                return Growth::Enough;
             };
             if !self.may_add(key, promised) {
-                return false;
+                return Growth::Enough;
             }
             if room.take_free(class.memory_mb) {
                 self.create(class, Some(key.clone()), out);
@@ -113,14 +140,24 @@ impl Pool {
             let waited = now.saturating_duration_since(head.since);
             let cold = self.costs.of(&class.kind);
             if self.is_worth_waiting(action, promised, waited, cold) {
-                return false;
+                return Growth::Enough;
             }
-            let has_nothing_coming = action.starting + promised == 0;
-            let is_impatient = has_nothing_coming && waited >= cold.saturating_mul(PATIENCE);
-            if self.evict_for(class.memory_mb, key, is_impatient, room, out) {
+            let is_starving =
+                action.starting + promised == 0 && waited >= cold.saturating_mul(TENURE);
+            let claim = Claim {
+                run: head.run,
+                key: key.clone(),
+                memory_mb: class.memory_mb,
+                is_starving,
+            };
+            if self.evict_for(&claim, room, now, out) {
                 continue;
             }
-            return is_impatient;
+            return if is_starving {
+                Growth::Starving
+            } else {
+                Growth::Hungry
+            };
         }
     }
 
@@ -178,26 +215,42 @@ impl Pool {
             .is_none_or(|instances| count < instances.max(1) as usize)
     }
 
-    /// Finds a slot in one of the action's containers: the one used last, so that the others can go.
-    pub(super) fn free_slot(&self, key: &Arc<ActionKey>) -> Option<ContainerKey> {
+    /// Finds a slot in one of the action's containers: the one used last, so that the others can go. With a time,
+    /// only in those whose tenure is not over then.
+    pub(super) fn free_slot(
+        &self,
+        key: &Arc<ActionKey>,
+        in_tenure_at: Option<Instant>,
+    ) -> Option<ContainerKey> {
         let action = self.actions.get(key)?;
-        let free = |container: &ContainerKey| match self.slots.get(container)?.occupancy {
-            Occupancy::Bound {
-                active,
-                initialized: true,
-                idle_since,
-                ..
-            } if active < action.class.concurrency => {
-                // A busy container with room comes before idle ones.
-                Some((idle_since.is_none(), idle_since, *container))
+        let free = |container: &ContainerKey| {
+            let slot = self.slots.get(container)?;
+            match slot.occupancy {
+                Occupancy::Bound {
+                    active,
+                    initialized: true,
+                    idle_since,
+                    bound_since,
+                    ..
+                } if active < action.class.concurrency
+                    && in_tenure_at.is_none_or(|now| now < self.tenure_end(bound_since, slot)) =>
+                {
+                    // A busy container with room comes before idle ones.
+                    Some((idle_since.is_none(), idle_since, *container))
+                }
+                Occupancy::Bound { .. }
+                | Occupancy::Starting { .. }
+                | Occupancy::Stem { .. }
+                | Occupancy::Leaving => None,
             }
-            Occupancy::Bound { .. }
-            | Occupancy::Starting { .. }
-            | Occupancy::Stem { .. }
-            | Occupancy::Leaving => None,
         };
         let best = action.containers.iter().filter_map(free).max();
         best.map(|(_, _, container)| container)
+    }
+
+    /// Returns when the tenure of a container that was bound at some time is over.
+    pub(super) fn tenure_end(&self, bound_since: Instant, slot: &Slot) -> Instant {
+        bound_since + self.costs.of(&slot.class.kind).saturating_mul(TENURE)
     }
 
     /// Finds a stem cell that can become the action's: the oldest.
@@ -253,18 +306,24 @@ impl Pool {
     /// change something by itself.
     #[must_use]
     pub fn next_wakeup(&self, now: Instant) -> Option<Instant> {
-        let waits = self.heads.values().filter_map(|key| {
+        let waits = self.heads.values().flat_map(|key| {
             let action = self.actions.get(key)?;
             let since = action.queue.front()?.since;
             let cold = self.costs.of(&action.class.kind);
-            let has_own = action.starting > 0 || !action.containers.is_empty();
-            let own = has_own.then_some(since + cold);
-            let patience = since + cold.saturating_mul(PATIENCE);
-            own.into_iter()
-                .chain([patience])
-                .filter(|&at| at > now)
-                .min()
+            Some([since + cold, since + cold.saturating_mul(TENURE)])
         });
+        let evictions = self.idle.iter().filter(|_| self.hungry);
+        let evictions = evictions.filter_map(|(since, container)| {
+            let slot = self.slots.get(container)?;
+            let Occupancy::Bound { bound_since, .. } = slot.occupancy else {
+                return None;
+            };
+            Some([
+                self.rest_end(*since, slot),
+                self.tenure_end(bound_since, slot),
+            ])
+        });
+        let waits = waits.chain(evictions).flatten().filter(|&at| at > now);
         let retries = self.stems.iter().filter_map(|stem| stem.retry_at);
         let expiries = self
             .surplus_stems()

@@ -51,6 +51,8 @@ pub enum Occupancy {
         initialized: bool,
         /// Since when it is idle, if it is.
         idle_since: Option<Instant>,
+        /// Since when it belongs to the action.
+        bound_since: Instant,
     },
     /// It takes nothing any more, but still holds memory.
     Leaving,
@@ -100,8 +102,8 @@ pub struct Pool {
     pub(super) used_mb: u64,
     pub(super) leaving_mb: u64,
     pub(super) waiting: usize,
-    /// The oldest activation has lost its patience and takes precedence.
-    pub(super) starving: bool,
+    /// Something waits for memory: containers whose tenure is over give way.
+    pub(super) hungry: bool,
     draining: bool,
     next_key: u64,
 }
@@ -127,7 +129,7 @@ impl Pool {
             used_mb: 0,
             leaving_mb: 0,
             waiting: 0,
-            starving: false,
+            hungry: false,
             draining: false,
             next_key: 1,
         }
@@ -205,8 +207,8 @@ impl Pool {
         action.instances = demand.instances;
         // The warm path: nobody is ahead, and a container is free.
         if queue_is_empty
-            && !self.starving
-            && let Some(container) = self.free_slot(&key)
+            && !self.hungry
+            && let Some(container) = self.free_slot(&key, None)
         {
             self.assign(container, demand.run, out);
             return;
@@ -289,11 +291,10 @@ impl Pool {
                 action.starting = action.starting.saturating_sub(1);
             }
             // Whoever had it made comes first, so that a burst gets the containers it asked for.
-            if !self.starving
-                && self.may_add(&key, 0)
+            if self.may_add(&key, 0)
                 && let Some(demand) = self.dequeue(&key)
             {
-                self.bind(container, &key);
+                self.bind(container, &key, now);
                 self.assign(container, demand.run, out);
             }
         }
@@ -480,13 +481,14 @@ impl Pool {
     }
 
     /// Makes a stem cell the action's own.
-    pub(super) fn bind(&mut self, container: ContainerKey, key: &Arc<ActionKey>) {
+    pub(super) fn bind(&mut self, container: ContainerKey, key: &Arc<ActionKey>, now: Instant) {
         if let Some(slot) = self.slots.get_mut(&container) {
             slot.occupancy = Occupancy::Bound {
                 action: key.clone(),
                 active: 0,
                 initialized: false,
                 idle_since: None,
+                bound_since: now,
             };
         }
         if let Some(action) = self.actions.get_mut(key) {

@@ -7,5 +7,8 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod failing;
 mod invoking;
+mod scaling;
+mod stopping;
 mod support;

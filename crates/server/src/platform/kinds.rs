@@ -178,7 +178,7 @@ fn started(interpreter: &Interpreter, kind: &str, launchers: &Path) -> Runtime {
     kind.clone_into(&mut runtime.kind);
     let (folder, flags, script): (&str, &[&str], &str) = match interpreter.family {
         Family::Node => ("nodejs", &[], "launcher.js"),
-        Family::Python => ("python", &[], "launcher.py"),
+        Family::Python => ("python", &["-S", "-E", "-s", "-X", "utf8"], "launcher.py"),
     };
     let folder = launchers.join(folder);
     runtime

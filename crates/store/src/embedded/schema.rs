@@ -17,6 +17,7 @@ pub(super) const ROW_OVERHEAD: i64 = 120;
 ///   millisecond the later comes first; the index of records ends in their identifiers, which are ordered by time.
 /// - Records are clustered by their identifiers, which are ordered by time: rows are appended.
 /// - `activations.name` is the key that the list filter `name` compares with.
+/// - `journal.position` is greater than that of every entry that is there, which is order enough.
 /// - `totals` has one row, changed in the transactions that change `activations`.
 pub(super) const TABLES: &str = "
 CREATE TABLE documents (
@@ -68,7 +69,7 @@ CREATE TABLE limits (
     body TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE journal (
-    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    position INTEGER PRIMARY KEY,
     id BLOB NOT NULL UNIQUE,
     started INTEGER NOT NULL,
     message BLOB NOT NULL

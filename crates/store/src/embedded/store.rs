@@ -114,6 +114,8 @@ impl EmbeddedStore {
         &self,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
+        let permit = self.inner.readers.long_reads.acquire().await;
+        let _permit = permit.map_err(|error| StoreError::Unavailable(Box::new(error)))?;
         let inner = Arc::clone(&self.inner);
         tokio::task::spawn_blocking(move || inner.readers.read(query).map_err(unavailable))
             .await

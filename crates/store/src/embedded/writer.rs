@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, ffi};
 use tracing::{error, warn};
@@ -61,9 +61,11 @@ impl Writer {
     }
 
     fn run(mut self) {
+        let mut ready = Instant::now();
         loop {
-            match self.queue.take(self.retention.idle(), self.group_window) {
+            match self.queue.take(self.retention.idle(), ready) {
                 Taken::Requests(requests) => {
+                    ready = Instant::now() + self.group_window;
                     let mut requests = requests.into_iter().peekable();
                     while requests.peek().is_some() {
                         self.write(requests.by_ref().take(GROUP).collect());
@@ -107,7 +109,7 @@ impl Writer {
                 }
             }
             // Only those changes are to fail that cannot be written by themselves.
-            Err(_) if requests.len() > 1 => {
+            Err(failure) if requests.len() > 1 && !hits_all(&failure) => {
                 let second = requests.split_off(requests.len() / 2);
                 self.write(requests);
                 self.write(second);
@@ -156,6 +158,19 @@ impl Writer {
             });
         self.pending.remove(records);
     }
+}
+
+/// Tells a failure that other changes would meet as well; trying each would only make all wait.
+fn hits_all(failure: &rusqlite::Error) -> bool {
+    matches!(
+        failure.sqlite_error_code(),
+        Some(
+            ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::ReadOnly
+                | ErrorCode::CannotOpen
+        )
+    )
 }
 
 /// Names the failure of a transaction that was rolled back.

@@ -62,7 +62,10 @@ pub(crate) struct CgroupLayout {
 impl CgroupLayout {
     /// Returns the interface through which a controller works, if it does.
     pub(crate) fn version_of(&self, controller: Controller) -> Option<Version> {
-        self.hierarchies.iter().find(|hierarchy| hierarchy.controllers.contains(&controller)).map(|found| found.version)
+        self.hierarchies
+            .iter()
+            .find(|hierarchy| hierarchy.controllers.contains(&controller))
+            .map(|found| found.version)
     }
 }
 
@@ -75,7 +78,9 @@ pub(crate) struct CgroupLocks {
 impl CgroupLocks {
     /// Holds nothing.
     pub(crate) fn none() -> Self {
-        Self { _folders: Vec::new() }
+        Self {
+            _folders: Vec::new(),
+        }
     }
 }
 
@@ -84,14 +89,24 @@ pub(crate) fn prepare(root: bool) -> (CgroupLayout, CgroupLocks) {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let mut found = mounts::parse(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup"));
     // The freezer comes first: what a dead server left frozen can only be killed when it is thawed.
-    found.sort_by_key(|mount| !mount.controllers.iter().any(|name| name == Controller::Freezer.name()));
+    found.sort_by_key(|mount| {
+        !mount
+            .controllers
+            .iter()
+            .any(|name| name == Controller::Freezer.name())
+    });
     let mut layout = CgroupLayout::default();
     let mut locks = Vec::new();
     // Version 1 comes first: a controller that is bound there is not available in version 2.
     for version in [Version::V1, Version::V2] {
         for mount in found.iter().filter(|mount| mount.version == version) {
-            let missing: Vec<_> = Controller::ALL.into_iter().filter(|&one| layout.version_of(one).is_none()).collect();
-            let place = places(mount, root).into_iter().find_map(|place| take(mount, &place, &missing).ok());
+            let missing: Vec<_> = Controller::ALL
+                .into_iter()
+                .filter(|&one| layout.version_of(one).is_none())
+                .collect();
+            let place = places(mount, root)
+                .into_iter()
+                .find_map(|place| take(mount, &place, &missing).ok());
             if let Some((hierarchy, lock)) = place {
                 layout.hierarchies.push(hierarchy);
                 locks.push(lock);
@@ -109,7 +124,11 @@ fn new_name() -> String {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let after = stat.rsplit_once(')').map_or("", |(_, after)| after);
     let start = after.split_ascii_whitespace().nth(19).unwrap_or("0");
-    format!("{PREFIX}{}-{start}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+    format!(
+        "{PREFIX}{}-{start}-{}",
+        std::process::id(),
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    )
 }
 
 fn places(mount: &CgroupMount, root: bool) -> Vec<PathBuf> {
@@ -121,7 +140,11 @@ fn places(mount: &CgroupMount, root: bool) -> Vec<PathBuf> {
     places
 }
 
-fn take(mount: &CgroupMount, place: &Path, missing: &[Controller]) -> io::Result<(Hierarchy, OwnedFd)> {
+fn take(
+    mount: &CgroupMount,
+    place: &Path,
+    missing: &[Controller],
+) -> io::Result<(Hierarchy, OwnedFd)> {
     let offered: Vec<_> = match mount.version {
         Version::V1 => {
             let has = |one: &Controller| mount.controllers.iter().any(|name| name == one.name());
@@ -139,7 +162,14 @@ fn take(mount: &CgroupMount, place: &Path, missing: &[Controller]) -> io::Result
         Version::V2 => enable(place, &folder, &offered),
     };
     match controllers {
-        Ok(controllers) => Ok((Hierarchy { version: mount.version, folder, controllers }, lock)),
+        Ok(controllers) => Ok((
+            Hierarchy {
+                version: mount.version,
+                folder,
+                controllers,
+            },
+            lock,
+        )),
         Err(error) => {
             drop(fs::remove_dir(&folder));
             Err(error)
@@ -165,18 +195,27 @@ fn new_folder(place: &Path) -> io::Result<(PathBuf, OwnedFd)> {
 
 fn is_same(folder: &Path, lock: &OwnedFd) -> bool {
     let inode = |status: rustix::fs::Stat| status.st_ino;
-    rustix::fs::stat(folder).map(inode).is_ok_and(|there| rustix::fs::fstat(lock).map(inode) == Ok(there))
+    rustix::fs::stat(folder)
+        .map(inode)
+        .is_ok_and(|there| rustix::fs::fstat(lock).map(inode) == Ok(there))
 }
 
 /// Lets children of `folder` use the controllers and returns those that they can.
 fn enable(place: &Path, folder: &Path, offered: &[Controller]) -> io::Result<Vec<Controller>> {
-    let enabled = |folder: &Path| fs::read_to_string(folder.join("cgroup.subtree_control")).unwrap_or_default();
+    let enabled = |folder: &Path| {
+        fs::read_to_string(folder.join("cgroup.subtree_control")).unwrap_or_default()
+    };
     for controller in offered.iter().filter(|&&one| one != Controller::Freezer) {
         let text = format!("+{}", controller.name());
-        if !enabled(place).split_ascii_whitespace().any(|name| name == controller.name()) {
+        if !enabled(place)
+            .split_ascii_whitespace()
+            .any(|name| name == controller.name())
+        {
             let first = write(&place.join("cgroup.subtree_control"), &text);
             // A group with processes of its own cannot hand controllers down: this process steps aside.
-            if first.is_err_and(|error| error.raw_os_error() == Some(libc::EBUSY)) && step_aside(place).is_ok() {
+            if first.is_err_and(|error| error.raw_os_error() == Some(libc::EBUSY))
+                && step_aside(place).is_ok()
+            {
                 // When other processes are in the way too, the controller is simply not used.
                 let _ = write(&place.join("cgroup.subtree_control"), &text);
             }
@@ -187,10 +226,16 @@ fn enable(place: &Path, folder: &Path, offered: &[Controller]) -> io::Result<Vec
     let works = |one: &Controller| match one {
         // Not a controller in version 2, but a file of each group since Linux 5.2.
         Controller::Freezer => folder.join("cgroup.freeze").exists(),
-        Controller::Memory | Controller::Pids | Controller::Cpu => given.split_ascii_whitespace().any(|name| name == one.name()),
+        Controller::Memory | Controller::Pids | Controller::Cpu => given
+            .split_ascii_whitespace()
+            .any(|name| name == one.name()),
     };
     let controllers: Vec<_> = offered.iter().copied().filter(works).collect();
-    if controllers.is_empty() { Err(io::ErrorKind::Unsupported.into()) } else { Ok(controllers) }
+    if controllers.is_empty() {
+        Err(io::ErrorKind::Unsupported.into())
+    } else {
+        Ok(controllers)
+    }
 }
 
 fn step_aside(place: &Path) -> io::Result<()> {
@@ -203,21 +248,33 @@ fn step_aside(place: &Path) -> io::Result<()> {
 }
 
 fn write(path: &Path, text: &str) -> io::Result<()> {
-    fs::OpenOptions::new().write(true).open(path)?.write_all(text.as_bytes())
+    fs::OpenOptions::new()
+        .write(true)
+        .open(path)?
+        .write_all(text.as_bytes())
 }
 
 fn lock(folder: &Path) -> io::Result<OwnedFd> {
-    let fd = rustix::fs::open(folder, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let fd = rustix::fs::open(
+        folder,
+        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?;
     rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive)?;
     Ok(fd)
 }
 
 /// Removes folders whose server has died, with what still runs in them.
 fn remove_dead(place: &Path) {
-    let Ok(entries) = fs::read_dir(place) else { return };
+    let Ok(entries) = fs::read_dir(place) else {
+        return;
+    };
     for entry in entries.flatten() {
         let folder = entry.path();
-        let ours = folder.file_name().and_then(OsStr::to_str).is_some_and(|name| name.starts_with(PREFIX));
+        let ours = folder
+            .file_name()
+            .and_then(OsStr::to_str)
+            .is_some_and(|name| name.starts_with(PREFIX));
         // An error means that the server lives, or that another one is removing its folder.
         if ours && lock(&folder).is_ok() {
             remove_tree(&folder);
@@ -247,7 +304,11 @@ fn remove_tree(folder: &Path) {
 
 fn kill_members(folder: &Path) {
     let members = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
-    for pid in members.lines().filter_map(|line| line.parse().ok()).filter_map(rustix::process::Pid::from_raw) {
+    for pid in members
+        .lines()
+        .filter_map(|line| line.parse().ok())
+        .filter_map(rustix::process::Pid::from_raw)
+    {
         // It may have ended meanwhile.
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
     }

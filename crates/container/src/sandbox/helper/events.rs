@@ -81,15 +81,30 @@ impl Helper {
         let socket = inherited_socket();
         let signals = watch_signals().in_step("watch signals")?;
         // Lost if the server died before this line; then its socket has closed as well.
-        rustix::process::set_parent_process_death_signal(Some(Signal::TERM)).in_step("follow the server")?;
+        rustix::process::set_parent_process_death_signal(Some(Signal::TERM))
+            .in_step("follow the server")?;
         let mut buffer = Vec::new();
-        let received = wire::receive::<Order>(&socket, &mut buffer).in_step("read the first order")?;
-        let Some((Order::Start(Start { cgroups, api_port, network_pool }), _)) = received else {
-            return Err(Failure { step: "read the first order", errno: libc::EPROTO });
+        let received =
+            wire::receive::<Order>(&socket, &mut buffer).in_step("read the first order")?;
+        let Some((
+            Order::Start(Start {
+                cgroups,
+                api_port,
+                network_pool,
+            }),
+            _,
+        )) = received
+        else {
+            return Err(Failure {
+                step: "read the first order",
+                errno: libc::EPROTO,
+            });
         };
         let groups = Groups::open(&cgroups).in_step("open the control groups")?;
         let proc_mounted = enter_own_root()?;
-        let networks = api_port.map(|port| NetworkPool::start(port, network_pool)).transpose()?;
+        let networks = api_port
+            .map(|port| NetworkPool::start(port, network_pool))
+            .transpose()?;
         let abilities = Abilities {
             privileged: !in_user_namespace(),
             proc: proc_mounted,
@@ -141,7 +156,10 @@ impl Helper {
     }
 
     fn poll(&self) -> Result<(bool, bool, bool), Failure> {
-        let mut fds = vec![PollFd::new(&self.socket, PollFlags::IN), PollFd::new(&self.signals, PollFlags::IN)];
+        let mut fds = vec![
+            PollFd::new(&self.socket, PollFlags::IN),
+            PollFd::new(&self.signals, PollFlags::IN),
+        ];
         if let Some(networks) = &self.networks {
             fds.push(PollFd::new(networks.maker(), PollFlags::IN));
         }
@@ -162,7 +180,10 @@ impl Helper {
 
     fn obey(&mut self, order: Order, fds: Vec<OwnedFd>) -> Result<(), Failure> {
         match order {
-            Order::Start(_) => Err(Failure { step: "read an order", errno: libc::EPROTO }),
+            Order::Start(_) => Err(Failure {
+                step: "read an order",
+                errno: libc::EPROTO,
+            }),
             Order::Runtime(order) => {
                 let template = Template::build(&order, self.host_network);
                 self.templates.insert(order.number, template);
@@ -172,13 +193,21 @@ impl Helper {
                 let serial = order.serial;
                 match self.create(&order, fds) {
                     Ok(()) => Ok(()),
-                    Err(Failure { step, errno }) => {
-                        self.report(&Report::Refused { serial, step: step.to_owned(), errno }, &[])
-                    }
+                    Err(Failure { step, errno }) => self.report(
+                        &Report::Refused {
+                            serial,
+                            step: step.to_owned(),
+                            errno,
+                        },
+                        &[],
+                    ),
                 }
             }
             Order::Stop { serial, stopped } => {
-                let errno = self.stop(serial, stopped).err().map(rustix::io::Errno::raw_os_error);
+                let errno = self
+                    .stop(serial, stopped)
+                    .err()
+                    .map(rustix::io::Errno::raw_os_error);
                 self.report(&Report::Stopped { serial, errno }, &[])
             }
         }
@@ -186,19 +215,33 @@ impl Helper {
 
     fn create(&mut self, order: &CreateOrder, fds: Vec<OwnedFd>) -> Result<(), Failure> {
         let serial = order.serial;
-        let protocol = Failure { step: "read an order", errno: libc::EPROTO };
-        let [socket, stdout, stderr] = <[OwnedFd; 3]>::try_from(fds).map_err(|_| protocol.clone())?;
+        let protocol = Failure {
+            step: "read an order",
+            errno: libc::EPROTO,
+        };
+        let [socket, stdout, stderr] =
+            <[OwnedFd; 3]>::try_from(fds).map_err(|_| protocol.clone())?;
         let template = match self.templates.get(&order.runtime) {
             Some(Ok(template)) => template,
             Some(Err(failure)) => return Err(failure.clone()),
             None => return Err(protocol),
         };
-        let environment = order.environment.iter().map(|(name, value)| CString::new(format!("{name}={value}")));
-        let environment: Vec<_> = environment.collect::<Result<_, _>>().map_err(|_| protocol)?;
+        let environment = order
+            .environment
+            .iter()
+            .map(|(name, value)| CString::new(format!("{name}={value}")));
+        let environment: Vec<_> = environment
+            .collect::<Result<_, _>>()
+            .map_err(|_| protocol)?;
         let network = self.networks.as_mut().map(NetworkPool::take).transpose()?;
-        let limits = GroupLimits { memory: order.limits.memory, pids: order.limits.pids };
-        let mut group =
-            self.groups.create(&order.serial.to_string(), limits).in_step("create the control groups")?;
+        let limits = GroupLimits {
+            memory: order.limits.memory,
+            pids: order.limits.pids,
+        };
+        let mut group = self
+            .groups
+            .create(&order.serial.to_string(), limits)
+            .in_step("create the control groups")?;
         let plan = Plan {
             name: &order.name,
             template,
@@ -222,8 +265,19 @@ impl Helper {
             Ok(Side::Parent { pid, pidfd }) => {
                 drop(plan);
                 group.settle();
-                let namespace = if self.memory_group { None } else { PidNamespace::of(pid) };
-                let child = Child { serial, pidfd, group, memory: order.limits.memory, namespace, exhausted: false };
+                let namespace = if self.memory_group {
+                    None
+                } else {
+                    PidNamespace::of(pid)
+                };
+                let child = Child {
+                    serial,
+                    pidfd,
+                    group,
+                    memory: order.limits.memory,
+                    namespace,
+                    exhausted: false,
+                };
                 self.announce(pid, child, network)
             }
             Err(errno) => {
@@ -234,23 +288,48 @@ impl Helper {
         }
     }
 
-    fn announce(&mut self, pid: Pid, child: Child, network: Option<Network>) -> Result<(), Failure> {
+    fn announce(
+        &mut self,
+        pid: Pid,
+        child: Child,
+        network: Option<Network>,
+    ) -> Result<(), Failure> {
         let freezer = self.groups.freezer(&child.group);
-        let fds: Vec<BorrowedFd<'_>> = [Some(&child.pidfd), freezer.as_ref(), network.as_ref().map(|network| &network.listener)]
-            .into_iter()
-            .flatten()
-            .map(AsFd::as_fd)
-            .collect();
-        let report = Report::Created { serial: child.serial, freezer: freezer.is_some(), listener: network.is_some() };
+        let fds: Vec<BorrowedFd<'_>> = [
+            Some(&child.pidfd),
+            freezer.as_ref(),
+            network.as_ref().map(|network| &network.listener),
+        ]
+        .into_iter()
+        .flatten()
+        .map(AsFd::as_fd)
+        .collect();
+        let report = Report::Created {
+            serial: child.serial,
+            freezer: freezer.is_some(),
+            listener: network.is_some(),
+        };
         let sent = self.report(&report, &fds);
         self.children.insert(pid, child);
         sent
     }
 
     fn stop(&self, serial: u64, stopped: bool) -> rustix::io::Result<()> {
-        let child = self.children.values().find(|child| child.serial == serial).ok_or(rustix::io::Errno::SRCH)?;
-        let own = rustix::fs::open("/proc/self/ns/pid", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-        watchdog::signal_all(&child.pidfd, &own, if stopped { Signal::STOP } else { Signal::CONT })
+        let child = self
+            .children
+            .values()
+            .find(|child| child.serial == serial)
+            .ok_or(rustix::io::Errno::SRCH)?;
+        let own = rustix::fs::open(
+            "/proc/self/ns/pid",
+            OFlags::RDONLY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?;
+        watchdog::signal_all(
+            &child.pidfd,
+            &own,
+            if stopped { Signal::STOP } else { Signal::CONT },
+        )
     }
 
     /// Kills containers that use more memory than they may.
@@ -260,7 +339,9 @@ impl Helper {
         }
         let usage = Usage::look();
         for (pid, child) in &mut self.children {
-            let Some(namespace) = &child.namespace else { continue };
+            let Some(namespace) = &child.namespace else {
+                continue;
+            };
             if usage.exceeds(namespace, *pid, child.memory) {
                 child.exhausted = true;
                 // It may just have ended.
@@ -289,8 +370,14 @@ impl Helper {
         // Which children have ended is asked of the kernel; of the signals themselves only the number counts.
         let count = rustix::io::read(&self.signals, &mut info).unwrap_or(0);
         let mut ends = false;
-        for one in info.get(..count).unwrap_or_default().chunks(size_of::<libc::signalfd_siginfo>()) {
-            let number = one.first_chunk::<4>().map(|bytes| u32::from_ne_bytes(*bytes));
+        for one in info
+            .get(..count)
+            .unwrap_or_default()
+            .chunks(size_of::<libc::signalfd_siginfo>())
+        {
+            let number = one
+                .first_chunk::<4>()
+                .map(|bytes| u32::from_ne_bytes(*bytes));
             ends |= number == Some(libc::SIGTERM.unsigned_abs());
         }
         self.reap();
@@ -300,9 +387,12 @@ impl Helper {
     fn reap(&mut self) {
         while let Ok(Some((pid, _))) = rustix::process::wait(WaitOptions::NOHANG) {
             // The maker of networks is a child too, but has no container.
-            let Some(child) = self.children.remove(&pid) else { continue };
+            let Some(child) = self.children.remove(&pid) else {
+                continue;
+            };
             let memory_exhausted = child.exhausted || self.groups.memory_exhausted(&child.group);
-            self.leftovers.push((child.serial, child.group, memory_exhausted));
+            self.leftovers
+                .push((child.serial, child.group, memory_exhausted));
         }
         self.retry_leftovers();
     }
@@ -312,7 +402,13 @@ impl Helper {
         for (serial, group, memory_exhausted) in leftovers {
             if self.groups.remove(&group) {
                 // Without a server nobody needs to know.
-                let _ = self.report(&Report::Ended { serial, memory_exhausted }, &[]);
+                let _ = self.report(
+                    &Report::Ended {
+                        serial,
+                        memory_exhausted,
+                    },
+                    &[],
+                );
             } else {
                 self.leftovers.push((serial, group, memory_exhausted));
             }
@@ -325,7 +421,8 @@ impl Helper {
             let _ = rustix::process::pidfd_send_signal(&child.pidfd, Signal::KILL);
             if let Some(freezer) = self.groups.freezer(&child.group) {
                 // What is frozen in version 1 dies only when it is thawed; version 2 takes `0`.
-                let _ = rustix::io::write(&freezer, b"THAWED").or_else(|_| rustix::io::write(&freezer, b"0"));
+                let _ = rustix::io::write(&freezer, b"THAWED")
+                    .or_else(|_| rustix::io::write(&freezer, b"0"));
             }
         }
         for _ in 0..1000 {
@@ -369,6 +466,10 @@ fn watch_signals() -> rustix::io::Result<OwnedFd> {
         libc::sigaddset(&raw mut set, libc::SIGTERM);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut());
         let fd = libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK);
-        if fd < 0 { Err(spawn::last_error()) } else { Ok(OwnedFd::from_raw_fd(fd)) }
+        if fd < 0 {
+            Err(spawn::last_error())
+        } else {
+            Ok(OwnedFd::from_raw_fd(fd))
+        }
     }
 }

@@ -45,12 +45,18 @@ impl NetworkPool {
     pub(super) fn start(port: u16, size: usize) -> Result<Self, Failure> {
         let flags = SocketFlags::CLOEXEC;
         let (ours, theirs) =
-            rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).in_step(STEP)?;
+            rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
+                .in_step(STEP)?;
         if fork_plain().in_step(STEP)?.is_none() {
             drop(ours);
             make_networks(&theirs, port);
         }
-        let mut pool = Self { maker: ours, ready: Vec::new(), ordered: 0, buffer: Vec::new() };
+        let mut pool = Self {
+            maker: ours,
+            ready: Vec::new(),
+            ordered: 0,
+            buffer: Vec::new(),
+        };
         for _ in 0..size.max(1) {
             pool.order()?;
         }
@@ -73,13 +79,23 @@ impl NetworkPool {
         let received = wire::receive::<Made>(&self.maker, &mut self.buffer).in_step(STEP)?;
         self.ordered = self.ordered.saturating_sub(1);
         let Some((Made::Network, fds)) = received else {
-            let errno = if let Some((Made::Refused(errno), _)) = received { errno } else { libc::EPIPE };
+            let errno = if let Some((Made::Refused(errno), _)) = received {
+                errno
+            } else {
+                libc::EPIPE
+            };
             return Err(Failure { step: STEP, errno });
         };
         let Ok([namespace, listener]) = <[OwnedFd; 2]>::try_from(fds) else {
-            return Err(Failure { step: STEP, errno: libc::EPROTO });
+            return Err(Failure {
+                step: STEP,
+                errno: libc::EPROTO,
+            });
         };
-        self.ready.push(Network { namespace, listener });
+        self.ready.push(Network {
+            namespace,
+            listener,
+        });
         Ok(())
     }
 
@@ -100,10 +116,16 @@ fn make_networks(helper: &OwnedFd, port: u16) -> ! {
     let mut order = [0; 1];
     while matches!(rustix::io::read(helper, &mut order), Ok(1)) {
         let sent = match make(port) {
-            Ok(network) => {
-                wire::send(helper, &Made::Network, &[network.namespace.as_fd(), network.listener.as_fd()])
-            }
-            Err(error) => wire::send(helper, &Made::Refused(error.raw_os_error().unwrap_or(libc::EIO)), &[]),
+            Ok(network) => wire::send(
+                helper,
+                &Made::Network,
+                &[network.namespace.as_fd(), network.listener.as_fd()],
+            ),
+            Err(error) => wire::send(
+                helper,
+                &Made::Refused(error.raw_os_error().unwrap_or(libc::EIO)),
+                &[],
+            ),
         };
         if sent.is_err() {
             break;
@@ -119,10 +141,16 @@ fn make(port: u16) -> std::io::Result<Network> {
     raise_loopback()?;
     let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, port))?;
     listener.set_nonblocking(true)?;
-    Ok(Network { namespace, listener: listener.into() })
+    Ok(Network {
+        namespace,
+        listener: listener.into(),
+    })
 }
 
-#[expect(unsafe_code, reason = "rustix marks unshare as unsafe for the sake of file tables")]
+#[expect(
+    unsafe_code,
+    reason = "rustix marks unshare as unsafe for the sake of file tables"
+)]
 fn unshare_network() -> rustix::io::Result<()> {
     // SAFETY: only the network namespace is left; file descriptors are not concerned.
     unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }
@@ -130,14 +158,24 @@ fn unshare_network() -> rustix::io::Result<()> {
 
 #[expect(unsafe_code, reason = "neither std nor rustix sets interface flags")]
 fn raise_loopback() -> std::io::Result<()> {
-    let socket = rustix::net::socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
+    let socket = rustix::net::socket_with(
+        AddressFamily::INET,
+        SocketType::DGRAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
     // SAFETY: an all-zero request is valid: an empty name and no flags.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
         *to = from.cast_signed();
     }
-    request.ifr_ifru.ifru_flags = i16::try_from(libc::IFF_UP | libc::IFF_RUNNING).unwrap_or(i16::MAX);
+    request.ifr_ifru.ifru_flags =
+        i16::try_from(libc::IFF_UP | libc::IFF_RUNNING).unwrap_or(i16::MAX);
     // SAFETY: the request lives across the call, which reads an `ifreq`.
     let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) };
-    if result == 0 { Ok(()) } else { Err(last_error().into()) }
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(last_error().into())
+    }
 }

@@ -30,8 +30,20 @@ const ETC: [&str; 8] = [
 ];
 /// Parts of `/proc` that tell about the host or its kernel; hidden where they exist.
 const HIDDEN: [&str; 14] = [
-    "acpi", "asound", "buddyinfo", "cmdline", "config.gz", "interrupts", "kallsyms", "kcore", "key-users", "keys",
-    "latency_stats", "modules", "scsi", "timer_list",
+    "acpi",
+    "asound",
+    "buddyinfo",
+    "cmdline",
+    "config.gz",
+    "interrupts",
+    "kallsyms",
+    "kcore",
+    "key-users",
+    "keys",
+    "latency_stats",
+    "modules",
+    "scsi",
+    "timer_list",
 ];
 /// Links under a path are followed this often at most.
 const LINKS_MAX: usize = 40;
@@ -64,7 +76,7 @@ impl InTmp {
         if self.folder {
             fs::create_dir_all(&self.target)?;
         } else {
-            fs::create_dir_all(self.target.parent().unwrap_or(Path::new("tmp")))?;
+            fs::create_dir_all(self.target.parent().unwrap_or_else(|| Path::new("tmp")))?;
             fs::File::create_new(&self.target)?;
         }
         rustix::mount::mount_bind(&self.source, &self.target)?;
@@ -77,7 +89,11 @@ impl InTmp {
 /// Flags of a mount that an ordinary user may not take away, beside those that are set anyway.
 fn kept_flags(path: &Path) -> io::Result<MountFlags> {
     let flags = rustix::fs::statvfs(path)?.f_flag;
-    Ok(if flags.contains(rustix::fs::StatVfsMountFlags::NOEXEC) { MountFlags::NOEXEC } else { MountFlags::empty() })
+    Ok(if flags.contains(rustix::fs::StatVfsMountFlags::NOEXEC) {
+        MountFlags::NOEXEC
+    } else {
+        MountFlags::empty()
+    })
 }
 
 /// Moves the helper into a mount namespace and root of its own. Returns whether it has a fresh `/proc`.
@@ -86,7 +102,11 @@ pub(super) fn enter_own_root() -> Result<bool, Failure> {
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     rustix::mount::mount_change("/", private).in_step("make mounts private")?;
     // Any folder serves: the mount leaves it again when it becomes the root.
-    let point = ["/tmp", "/var", "/usr"].iter().map(Path::new).find(|path| path.is_dir()).unwrap_or(Path::new("/mnt"));
+    let point = ["/tmp", "/var", "/usr"]
+        .iter()
+        .map(Path::new)
+        .find(|path| path.is_dir())
+        .unwrap_or_else(|| Path::new("/mnt"));
     mount_tmpfs(point, c"size=4m,mode=755").in_step("mount the helper's root")?;
     let old = point.join("host");
     fs::create_dir(&old).in_step("make the helper's root")?;
@@ -103,14 +123,23 @@ pub(super) fn enter_own_root() -> Result<bool, Failure> {
     Ok(mounted)
 }
 
-#[expect(unsafe_code, reason = "rustix marks unshare as unsafe for the sake of file tables")]
+#[expect(
+    unsafe_code,
+    reason = "rustix marks unshare as unsafe for the sake of file tables"
+)]
 fn unshare_mounts() -> rustix::io::Result<()> {
     // SAFETY: only the mount namespace is left; file descriptors are not concerned.
     unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }
 }
 
 fn mount_tmpfs(target: &Path, options: &std::ffi::CStr) -> rustix::io::Result<()> {
-    rustix::mount::mount("tmpfs", target, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, options)
+    rustix::mount::mount(
+        "tmpfs",
+        target,
+        "tmpfs",
+        MountFlags::NOSUID | MountFlags::NODEV,
+        options,
+    )
 }
 
 /// Mounts the `/proc` of the caller's pid namespace.
@@ -137,24 +166,45 @@ impl Template {
 fn assemble(root: &Path, order: &RuntimeOrder, host_network: bool) -> Result<Template, Failure> {
     let step = "mount the root";
     mount_tmpfs(root, c"size=1m,mode=755").in_step(step)?;
-    let mut mounts = Mounts { root: root.to_owned(), wanted: Vec::new(), in_tmp: Vec::new() };
+    let mut mounts = Mounts {
+        root: root.to_owned(),
+        wanted: Vec::new(),
+        in_tmp: Vec::new(),
+    };
     mounts.skeleton(host_network).in_step(step)?;
-    for path in order.readable.iter().map(PathBuf::as_path).chain(ETC.iter().map(Path::new)) {
+    for path in order
+        .readable
+        .iter()
+        .map(PathBuf::as_path)
+        .chain(ETC.iter().map(Path::new))
+    {
         match mounts.place(path, LINKS_MAX) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).in_step(step),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(error).in_step(step);
+            }
             _ => {}
         }
     }
     mounts.bind().in_step(step)?;
     make_read_only(root).in_step(step)?;
-    let text = |text: &str| CString::new(text).map_err(io::Error::from).in_step("read the runtime's command");
+    let text = |text: &str| {
+        CString::new(text)
+            .map_err(io::Error::from)
+            .in_step("read the runtime's command")
+    };
     let (hidden_files, hidden_folders) = hidden();
     Ok(Template {
-        root: CString::new(root.as_os_str().as_bytes()).map_err(io::Error::from).in_step(step)?,
+        root: CString::new(root.as_os_str().as_bytes())
+            .map_err(io::Error::from)
+            .in_step(step)?,
         hidden_files,
         hidden_folders,
         in_tmp: mounts.in_tmp,
-        command: order.command.iter().map(|part| text(part)).collect::<Result<_, _>>()?,
+        command: order
+            .command
+            .iter()
+            .map(|part| text(part))
+            .collect::<Result<_, _>>()?,
         environment: order
             .environment
             .iter()
@@ -166,9 +216,17 @@ fn assemble(root: &Path, order: &RuntimeOrder, host_network: bool) -> Result<Tem
 fn hidden() -> (Vec<CString>, Vec<CString>) {
     let (mut files, mut folders) = (Vec::new(), Vec::new());
     for name in HIDDEN {
-        let Ok(meta) = fs::metadata(Path::new("/proc").join(name)) else { continue };
-        let Ok(path) = CString::new(format!("proc/{name}")) else { continue };
-        if meta.is_dir() { folders.push(path) } else { files.push(path) }
+        let Ok(meta) = fs::metadata(Path::new("/proc").join(name)) else {
+            continue;
+        };
+        let Ok(path) = CString::new(format!("proc/{name}")) else {
+            continue;
+        };
+        if meta.is_dir() {
+            folders.push(path)
+        } else {
+            files.push(path)
+        }
     }
     (files, folders)
 }
@@ -191,18 +249,33 @@ impl Mounts {
             fs::File::create(&point)?;
             rustix::mount::mount_bind(Path::new(HOST).join("dev").join(name), &point)?;
         }
-        let links = [("/proc/self/fd", "fd"), ("/proc/self/fd/0", "stdin"), ("/proc/self/fd/1", "stdout"), ("/proc/self/fd/2", "stderr")];
+        let links = [
+            ("/proc/self/fd", "fd"),
+            ("/proc/self/fd/0", "stdin"),
+            ("/proc/self/fd/1", "stdout"),
+            ("/proc/self/fd/2", "stderr"),
+        ];
         for (target, name) in links {
             symlink(target, dev.join(name))?;
         }
         // Semaphores and shared memory count against the bound of `/tmp`.
         symlink("/tmp", dev.join("shm"))?;
-        let resolver = if host_network { fs::read_to_string("/host/etc/resolv.conf").unwrap_or_default() } else { String::new() };
+        let resolver = if host_network {
+            fs::read_to_string("/host/etc/resolv.conf").unwrap_or_default()
+        } else {
+            String::new()
+        };
         let files = [
-            ("passwd", "root:x:0:0:root:/:/sbin/nologin\nwhisk:x:1000:1000:whisk:/tmp:/bin/sh\n"),
+            (
+                "passwd",
+                "root:x:0:0:root:/:/sbin/nologin\nwhisk:x:1000:1000:whisk:/tmp:/bin/sh\n",
+            ),
             ("group", "root:x:0:\nwhisk:x:1000:\n"),
             ("hosts", "127.0.0.1 localhost\n::1 localhost\n"),
-            ("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"),
+            (
+                "nsswitch.conf",
+                "passwd: files\ngroup: files\nhosts: files dns\n",
+            ),
             ("resolv.conf", &resolver),
         ];
         for (name, text) in files {
@@ -233,10 +306,12 @@ impl Mounts {
             if kind.is_symlink() {
                 let target = fs::read_link(host(&reached))?;
                 match symlink(&target, self.inside(&reached)) {
-                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                        return Err(error);
+                    }
                     _ => {}
                 }
-                let parent = reached.parent().unwrap_or(Path::new("/"));
+                let parent = reached.parent().unwrap_or_else(|| Path::new("/"));
                 return self.place(&parent.join(target).join(components.as_path()), links);
             }
             let last = components.as_path().as_os_str().is_empty();
@@ -248,7 +323,11 @@ impl Mounts {
             && target.starts_with("tmp")
         {
             let source = host(&reached);
-            self.in_tmp.push(InTmp { folder: fs::metadata(&source)?.is_dir(), target: target.to_owned(), source });
+            self.in_tmp.push(InTmp {
+                folder: fs::metadata(&source)?.is_dir(),
+                target: target.to_owned(),
+                source,
+            });
         } else if reached != Path::new("/") {
             self.wanted.push(reached);
         }
@@ -268,7 +347,10 @@ impl Mounts {
             if fs::metadata(host(path))?.is_dir() {
                 make_folder(&point)?;
             } else {
-                fs::OpenOptions::new().create(true).append(true).open(&point)?;
+                fs::OpenOptions::new()
+                    .create(true)
+                    .append(true)
+                    .open(&point)?;
             }
             rustix::mount::mount_bind_recursive(host(path), &point)?;
             bound.push(path);
@@ -299,7 +381,9 @@ fn make_read_only(root: &Path) -> io::Result<()> {
     let devices = root.join("dev");
     for line in mountinfo.split(|&byte| byte == b'\n') {
         let mut fields = line.split(|&byte| byte == b' ').skip(4);
-        let (Some(point), Some(options)) = (fields.next(), fields.next()) else { continue };
+        let (Some(point), Some(options)) = (fields.next(), fields.next()) else {
+            continue;
+        };
         let point = PathBuf::from(unescape(point));
         if !point.starts_with(root) {
             continue;
@@ -325,7 +409,9 @@ fn unescape(text: &[u8]) -> OsString {
     let mut plain = Vec::with_capacity(text.len());
     let mut rest = text;
     while let [first, tail @ ..] = rest {
-        let code = tail.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
+        let code = tail
+            .get(..3)
+            .and_then(|digits| std::str::from_utf8(digits).ok());
         match code.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
             Some(byte) if *first == b'\\' => {
                 plain.push(byte);

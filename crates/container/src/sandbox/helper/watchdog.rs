@@ -36,7 +36,10 @@ impl Usage {
     pub(super) fn look() -> Self {
         let mut processes: HashMap<PidNamespace, Vec<PathBuf>> = HashMap::new();
         for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-            let is_process = entry.file_name().to_str().is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
+            let is_process = entry
+                .file_name()
+                .to_str()
+                .is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
             if is_process && let Some(namespace) = PidNamespace::at(&entry.path()) {
                 processes.entry(namespace).or_default().push(entry.path());
             }
@@ -49,29 +52,45 @@ impl Usage {
     /// Adds up what each process has mapped for itself, which counts pages twice that a process
     /// shares with the one that forked it; only if that is too much, the dearer exact count follows.
     pub(super) fn exceeds(&self, namespace: &PidNamespace, first: Pid, limit: u64) -> bool {
-        let Some(processes) = self.processes.get(namespace) else { return false };
+        let Some(processes) = self.processes.get(namespace) else {
+            return false;
+        };
         let files = tmp_usage(first);
         let roughly: u64 = processes.iter().map(|process| unshared(process)).sum();
-        roughly + files > limit && processes.iter().map(|process| proportional(process)).sum::<u64>() + files > limit
+        roughly + files > limit
+            && processes
+                .iter()
+                .map(|process| proportional(process))
+                .sum::<u64>()
+                + files
+                > limit
     }
 }
 
 fn unshared(process: &Path) -> u64 {
     let text = fs::read_to_string(process.join("statm")).unwrap_or_default();
-    let mut pages = text.split(' ').skip(1).filter_map(|field| field.parse::<u64>().ok());
+    let mut pages = text
+        .split(' ')
+        .skip(1)
+        .filter_map(|field| field.parse::<u64>().ok());
     let (resident, shared) = (pages.next().unwrap_or(0), pages.next().unwrap_or(0));
     resident.saturating_sub(shared) * rustix::param::page_size() as u64
 }
 
 fn proportional(process: &Path) -> u64 {
     let text = fs::read_to_string(process.join("smaps_rollup")).unwrap_or_default();
-    let size = |line: &str| line.strip_prefix("Pss_Anon:").and_then(|rest| rest.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    let size = |line: &str| {
+        line.strip_prefix("Pss_Anon:")
+            .and_then(|rest| rest.trim().strip_suffix(" kB")?.parse::<u64>().ok())
+    };
     text.lines().filter_map(size).sum::<u64>() * 1024
 }
 
 fn tmp_usage(first: Pid) -> u64 {
     let path = format!("/proc/{}/root/tmp", first.as_raw_nonzero());
-    rustix::fs::statvfs(path).map_or(0, |status| (status.f_blocks - status.f_bfree) * status.f_frsize)
+    rustix::fs::statvfs(path).map_or(0, |status| {
+        (status.f_blocks - status.f_bfree) * status.f_frsize
+    })
 }
 
 /// Stops all processes of a container, or lets them go on.
