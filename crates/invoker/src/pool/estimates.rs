@@ -7,9 +7,12 @@ use std::time::Duration;
 /// A container belongs to an action for the time of this many cold starts before it must give way to others
 /// while it is in use.
 ///
-/// So at most one part in nine of the time is lost to cold starts under pressure, and an activation waits for about
+/// So at most one part in five of the time is lost to cold starts under pressure, and an activation waits for about
 /// as many tenures as there are actions to a container.
-pub const TENURE: u32 = 8;
+pub const TENURE: u32 = 4;
+
+/// Nobody waits for longer than this for a tenure to end, even if cold starts take very long.
+const MAX_TENURE: Duration = Duration::from_secs(3);
 
 /// Assumed for kinds that were not started yet.
 const UNMEASURED_COLD_START: Duration = Duration::from_millis(100);
@@ -49,6 +52,12 @@ impl ColdCosts {
         self.0.entry(kind.clone()).or_default().init.add(took);
     }
 
+    /// Returns how long a container of a kind belongs to one action.
+    pub(super) fn tenure(&self, kind: &str) -> Duration {
+        self.of(kind).saturating_mul(TENURE).min(MAX_TENURE)
+    }
+
+    /// Returns what a cold start of a kind takes.
     pub(super) fn of(&self, kind: &str) -> Duration {
         let measured = self
             .0

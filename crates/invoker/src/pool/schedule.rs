@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::demand::{ActionKey, Class, ContainerKey, Decision};
-use super::estimates::TENURE;
 use super::state::{Action, Occupancy, Pool, Slot};
 use crate::machine::RunId;
 
@@ -142,8 +141,8 @@ impl Pool {
             if self.is_worth_waiting(action, promised, waited, cold) {
                 return Growth::Enough;
             }
-            let is_starving =
-                action.starting + promised == 0 && waited >= cold.saturating_mul(TENURE);
+            let has_nothing_coming = action.starting + promised == 0;
+            let is_starving = has_nothing_coming && waited >= self.costs.tenure(&class.kind);
             let claim = Claim {
                 run: head.run,
                 key: key.clone(),
@@ -250,7 +249,7 @@ impl Pool {
 
     /// Returns when the tenure of a container that was bound at some time is over.
     pub(super) fn tenure_end(&self, bound_since: Instant, slot: &Slot) -> Instant {
-        bound_since + self.costs.of(&slot.class.kind).saturating_mul(TENURE)
+        bound_since + self.costs.tenure(&slot.class.kind)
     }
 
     /// Finds a stem cell that can become the action's: the oldest.
@@ -309,8 +308,8 @@ impl Pool {
         let waits = self.heads.values().flat_map(|key| {
             let action = self.actions.get(key)?;
             let since = action.queue.front()?.since;
-            let cold = self.costs.of(&action.class.kind);
-            Some([since + cold, since + cold.saturating_mul(TENURE)])
+            let kind = &action.class.kind;
+            Some([since + self.costs.of(kind), since + self.costs.tenure(kind)])
         });
         let evictions = self.idle.iter().filter(|_| self.hungry);
         let evictions = evictions.filter_map(|(since, container)| {
