@@ -11,6 +11,8 @@
 /** The class; `require('module')` would compile a few functions more. */
 const Module = module.constructor;
 
+const NOT_INSTALLED = "'openwhisk' is not installed for the Node.js runtime; an archive can bring its own in node_modules.\n";
+
 const real = process.env;
 const variables = { ...real };
 /** Members of `/run` messages to names of variables. */
@@ -75,9 +77,9 @@ function separateEnvironments(own) {
  * Replaces process.stdout and process.stderr by streams that have written everything when `write` returns, and are made at their first use.
  * Node's own would load `net` and `tty`, and could still hold output when the end of the logs is marked.
  */
-function replaceOutput(concurrent) {
+function replaceOutput(output) {
   for (const [name, fd] of [['stdout', 1], ['stderr', 2]]) {
-    replace(process, name, () => require('./stdio.js').create(fd, concurrent));
+    replace(process, name, () => require('./stdio.js').create(fd, output));
   }
   // The stock image runs `node --expose-gc`. As a flag it would make Node 18 start slower.
   replace(globalThis, 'gc', () => {
@@ -90,14 +92,14 @@ function replaceOutput(concurrent) {
 function replace(object, name, make) {
   Object.defineProperty(object, name, {
     configurable: true,
-    enumerable: object === process,
+    enumerable: object !== globalThis,
     get() {
       const value = make();
       this[name] = value;
       return value;
     },
     set(value) {
-      Object.defineProperty(object, name, { configurable: true, enumerable: object === process, writable: true, value });
+      Object.defineProperty(object, name, { configurable: true, enumerable: object !== globalThis, writable: true, value });
     },
   });
 }
@@ -120,8 +122,17 @@ function evaluate(main, code) {
   const evaluated = (0, eval)(`(function (exports, require, module, __filename, __dirname) { ${code}
 try { return ${inScope}; } catch (error) { if (error.name !== 'ReferenceError') throw error; }
 })\n//# sourceURL=action.js`);
-  const found = evaluated.call(globalThis, module.exports, Module.createRequire(module.filename), module, module.filename, folder);
+  const found = evaluated.call(globalThis, module.exports, requireOf(module), module, module.filename, folder);
   return found === undefined ? memberOf(module.exports, main) : found;
+}
+
+/** Returns a `require` like `Module.createRequire`'s, whose members are made when one of them is first read. */
+function requireOf(module) {
+  const require = (id) => module.require(id);
+  for (const name of ['resolve', 'main', 'extensions', 'cache']) {
+    replace(require, name, () => Module.createRequire(module.filename)[name]);
+  }
+  return require;
 }
 
 /** Unpacks an archive, makes its folder the current one and loads the module that holds `main`. */
@@ -174,7 +185,7 @@ Module._resolveFilename = function (request, parent, isMain, options) {
     try {
       return resolve.call(this, request, parent, isMain, { paths: [__dirname] });
     } catch {
-      if (request === 'openwhisk') process.stderr.write("'openwhisk' is not installed for the Node.js runtime; an archive can bring its own in node_modules.\n");
+      if (request === 'openwhisk') process.stderr.write(NOT_INSTALLED);
       throw error;
     }
   }

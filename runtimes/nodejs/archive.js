@@ -34,7 +34,7 @@ function unpackWith(reader, bytes, text) {
     require(reader).read(bytes, target);
     target.link();
   } catch (error) {
-    process.stderr.write(`${error.message}\n`);
+    process.stderr.write(`${error.code === 'ERR_BUFFER_TOO_LARGE' ? 'the archive holds more than it says, or more than fits' : error.message}\n`);
     fs.rmSync(folder, { recursive: true, force: true });
     throw text;
   }

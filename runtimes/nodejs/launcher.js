@@ -11,11 +11,16 @@
 const fs = require('fs');
 
 const CHANNEL = 3;
-const SENTINEL = 'XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX\n';
+const SENTINEL = Buffer.from('XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX\n');
 const LINE_FEED = 10;
 const READ_BYTES = 65536;
 /** How long, in milliseconds, a launcher must have been left alone to be taken for a stem cell. */
 const STEM_CELL_AFTER = 20;
+/** What a stem cell tries meanwhile: an init, and a run that writes a line. */
+const REHEARSAL = [
+  { init: { value: { main: 'main', code: 'function main(args) { console.log({ args: [args, 1] }); return args; }', env: {} } } },
+  { value: {}, activation_id: null },
+];
 
 const overlapping = (process.env.__OW_ALLOW_CONCURRENT || '').toLowerCase() === 'true';
 
@@ -28,25 +33,30 @@ let concurrent;
 
 // ---- answers and logs
 
-/** Writes text to a descriptor and returns how many bytes it took. */
+/** Writes text or bytes to a descriptor and returns how many bytes it took. */
 let write = fs.writeSync;
 
 /** Writes to the channel; see `queueWrites`. */
 let send;
 
-function log(fd, text) {
+function log(fd, bytes) {
   let sent = 0;
   try {
-    sent = write(fd, text);
+    sent = write(fd, bytes);
   } catch (error) {
     if (error.code !== 'EAGAIN') return; // nobody reads this stream any more
   }
-  if (sent < text.length) require('./stdio.js').writeAll(fd, Buffer.from(text).subarray(sent));
+  if (sent < bytes.length) require('./stdio.js').writeAll(fd, bytes.subarray(sent));
 }
 
-/** Adds the launcher's own words to the log of the current activation. */
-function tell(text) {
-  if (!overlapping || !concurrent.write(2, Buffer.from(text))) log(2, text);
+/** Takes what is written to stdout or stderr. */
+function output(fd, bytes) {
+  if (!overlapping || !concurrent.write(fd, bytes)) log(fd, bytes);
+}
+
+/** Adds a line of the launcher's own to stderr. */
+function note(line) {
+  output(2, Buffer.from(`${line}\n`));
 }
 
 /** Ends an activation's output. Output is written synchronously, so nothing is left to flush. */
@@ -100,13 +110,13 @@ function failInit(error) {
   status = 'stopped';
   const text = textOf(error?.stack ? error.stack : error);
   answerInit(502, failure(`Initialization has failed due to: ${text}`));
-  log(2, `Error during initialization: ${text}\n`);
+  note(`Error during initialization: ${text}`);
   endLogs();
 }
 
 function refuseInit(text) {
   answerInit(403, failure(text));
-  log(2, `Internal system error: ${text}\n`);
+  note(`Internal system error: ${text}`);
 }
 
 function answerInit(code, body) {
@@ -129,7 +139,7 @@ function run(message) {
 
 function refuseRun(id, text) {
   answer(id, 403, failure(text));
-  log(2, `${text}\n`);
+  note(text);
   // The marks of an activation that still runs are its own to write.
   if (status !== 'running') endLogs();
 }
@@ -158,14 +168,14 @@ function finish(id, result) {
   if (status === 'running') status = 'ready';
   if (result === undefined) return complete(id, 200, '{}');
   if (typeof result !== 'object') {
-    tell(`Result must be of type object but has type "${typeof result}": ${textOf(result)}\n`);
+    note(`Result must be of type object but has type "${typeof result}": ${textOf(result)}`);
     return complete(id, 502, failure('The action did not return a dictionary.'));
   }
   let body;
   try {
     body = JSON.stringify(result);
   } catch (error) {
-    tell(`The result cannot be written as JSON: ${textOf(error?.message)}\n`);
+    note(`The result cannot be written as JSON: ${textOf(error?.message)}`);
   }
   if (body === undefined) return complete(id, 500, failure('Internal error.'));
   complete(id, 200, body);
@@ -177,7 +187,7 @@ function finishRejected(id, reason) {
 
 function finishThrown(id, error) {
   status = 'stopped';
-  tell(`${textOf(error?.stack ? error.stack : error)}\n`);
+  note(textOf(error?.stack ? error.stack : error));
   complete(id, 502, failure(`An error has occurred: ${textOf(error)}`));
 }
 
@@ -198,16 +208,20 @@ function answer(id, code, body) {
 /** Parts of a line whose end has not come yet. */
 let pending = [];
 
-/** Takes bytes from the channel; their buffer is used again after the return. */
-function receive(bytes) {
+/** Takes the first `length` bytes of `buffer`, which is used again after the return. */
+function receive(buffer, length) {
+  if (pending.length > 0 || buffer[length - 1] !== LINE_FEED) return receivePart(buffer.subarray(0, length));
+  const text = buffer.utf8Slice(0, length - 1);
+  if (!text.includes('\n')) return dispatch(text);
+  for (const line of text.split('\n')) dispatch(line);
+}
+
+function receivePart(bytes) {
   let start = 0;
   for (let end = bytes.indexOf(LINE_FEED); end !== -1; end = bytes.indexOf(LINE_FEED, start)) {
-    let line = bytes.utf8Slice(start, end);
-    if (pending.length > 0) {
-      pending.push(Buffer.from(bytes.subarray(start, end)));
-      line = Buffer.concat(pending).utf8Slice();
-      pending = [];
-    }
+    pending.push(bytes.subarray(start, end));
+    const line = Buffer.concat(pending).utf8Slice();
+    pending = [];
     start = end + 1;
     dispatch(line);
   }
@@ -233,12 +247,16 @@ function dispatch(line) {
  * Returns false where this Node does not offer the handle.
  */
 function openHandle() {
+  const { noDeprecation } = process;
   let pipes, streams;
   try {
+    process.noDeprecation = true; // the hint would be part of the first activation's log
     pipes = process.binding('pipe_wrap');
     streams = process.binding('stream_wrap');
   } catch {
     return false;
+  } finally {
+    process.noDeprecation = noDeprecation;
   }
   const { WriteWrap, streamBaseState: state, kReadBytesOrError, kLastWriteWasAsync } = streams;
   if (typeof pipes.Pipe?.prototype.useUserBuffer !== 'function' || typeof WriteWrap !== 'function' || state === undefined) return false;
@@ -249,7 +267,7 @@ function openHandle() {
   handle.onread = () => {
     const read = state[kReadBytesOrError];
     if (read < 0) process.exit(0);
-    if (read > 0) receive(buffer.subarray(0, read));
+    if (read > 0) receive(buffer, read);
   };
   queueWrites((rest, done) => {
     const request = new WriteWrap();
@@ -265,7 +283,7 @@ function openHandle() {
 function openSocket() {
   const { Socket } = require('net');
   const socket = new Socket({ fd: CHANNEL, readable: true, writable: true });
-  socket.on('data', receive);
+  socket.on('data', (bytes) => receive(bytes, bytes.length));
   socket.on('end', () => process.exit(0));
   socket.on('error', () => process.exit(0));
   queueWrites((rest, done) => socket.write(rest, done));
@@ -292,13 +310,19 @@ function queueWrites(later) {
   };
 }
 
+function isFresh() {
+  return status === 'ready' && handler === undefined && pending.length === 0;
+}
+
 /** Goes through an init and a run that nobody sees, so that the first true ones of a stem cell find everything loaded and compiled. */
 function rehearse() {
-  if (status !== 'ready' || handler !== undefined || pending.length > 0) return;
-  write = (fd, text) => Buffer.byteLength(text);
+  if (!isFresh()) return;
+  write = (fd, data) => Buffer.byteLength(data);
   try {
-    receive(Buffer.from('{"init":{"value":{"main":"main","code":"function main(args) { return args; }","env":{}}}}\n'));
-    receive(Buffer.from('{"value":{},"activation_id":null}\n'));
+    for (const message of REHEARSAL) {
+      const bytes = Buffer.from(`${JSON.stringify(message)}\n`);
+      receive(bytes, bytes.length);
+    }
   } finally {
     handler = undefined;
     write = fs.writeSync;
@@ -308,6 +332,9 @@ function rehearse() {
 write(CHANNEL, '{"ready":true}\n');
 action = require('./action.js');
 if (overlapping) concurrent = require('./concurrent.js');
-action.replaceOutput(concurrent);
+action.replaceOutput(output);
 if (!openHandle()) openSocket();
-setTimeout(rehearse, STEM_CELL_AFTER).unref();
+setImmediate(() => {
+  // An init that was sent at once has been served by now; timers would have cost it a third of a millisecond.
+  if (isFresh()) setTimeout(rehearse, STEM_CELL_AFTER).unref();
+});

@@ -21,14 +21,13 @@ function writeAll(fd, bytes) {
   }
 }
 
-/** Returns the stream for `fd`; with `concurrent`, what belongs to an activation goes there. */
-function create(fd, concurrent) {
+/** Returns a stream that hands its bytes to `output`, together with `fd`. */
+function create(fd, output) {
   const stream = new Writable({
     decodeStrings: false,
     emitClose: false,
     write(chunk, encoding, done) {
-      const bytes = typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk;
-      if (concurrent === undefined || !concurrent.write(fd, bytes)) writeAll(fd, bytes);
+      output(fd, typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk);
       done();
     },
   });

@@ -126,7 +126,7 @@ class Variables:
             text = value if isinstance(value, str) else encode(value, ",", ":")
             try:
                 self.environ[name] = text
-            except (ValueError, UnicodeError):
+            except (OSError, ValueError):
                 # Not expressible as a variable: an empty name, `=` in it, a null character, a lone surrogate.
                 pass
 
@@ -155,8 +155,10 @@ class Variables:
         except ImportError:
             return
         self.deferred = True
-        os.system = self.flushing(os.system)
-        os.execv = self.flushing(os.execv)
+        # With what `os` has besides, the caller passes an environment, or calls one of these.
+        for name in ("execv", "posix_spawn", "posix_spawnp", "system"):
+            if hasattr(os, name):
+                setattr(os, name, self.flushing(getattr(os, name)))
         _posixsubprocess.fork_exec = self.flushing(_posixsubprocess.fork_exec)
         # Since Python 3.11 this module holds a reference of its own.
         if hasattr(sys.modules.get("subprocess"), "_fork_exec"):
@@ -239,14 +241,14 @@ def load(value):
     if not isinstance(code, str) or code == "":
         raise Refused(403, "Missing main/no code to execute.")
     content = decode_base64(code) if value.get("binary") else code.encode("utf-8", "surrogatepass")
-    folder = new_folder()
     try:
+        folder = new_folder()
         path = place(content, folder)
         compiled = compile_file(path)
+        os.chdir(folder)
     except (Invalid, OSError) as error:
         write_error(f"{error}\n")
         raise Refused(502, NOT_FOUND) from None
-    os.chdir(folder)
     sys.path[0] = folder
     try:
         activate_virtualenv(folder)
@@ -309,6 +311,9 @@ def unpack(content, folder):
     try:
         oxwhisk_archive.unpack(content, folder)
     except oxwhisk_archive.Damaged as error:
+        import shutil
+
+        shutil.rmtree(folder, ignore_errors=True)
         raise Invalid(f"The archive cannot be unpacked: {error}.") from None
 
 

@@ -55,6 +55,19 @@ pub trait MessageBus: Send + Sync + fmt::Debug {
         durability: Durability,
     ) -> Result<Box<dyn SentActivation>, BusError>;
 
+    /// Promises an activation that the caller carries out itself, such as a sequence: it is not sent, but if
+    /// every process dies before its record is stored, the next receiver of this invoker gets it as one that was
+    /// started. With [`Durability::Volatile`] nothing is promised until [`SentActivation::persist`].
+    ///
+    /// # Errors
+    /// [`BusError`]; nothing is promised then.
+    async fn hold_activation(
+        &self,
+        invoker: &InvokerId,
+        message: Arc<ActivationMessage>,
+        durability: Durability,
+    ) -> Result<Box<dyn SentActivation>, BusError>;
+
     /// Receives the activations of an invoker. One receiver for each invoker at a time.
     ///
     /// First come those that an earlier process accepted durably and did not finish.
@@ -92,6 +105,12 @@ pub trait SentActivation: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`BusError::Unavailable`].
     async fn persist(&self) -> Result<(), BusError>;
+
+    /// Takes a held activation off the bus without a record.
+    ///
+    /// # Errors
+    /// [`BusError::Unavailable`].
+    async fn release(&self) -> Result<(), BusError>;
 }
 
 /// The activations that come for one invoker.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use oxwhisk_bus::{BusError, MessageBus};
 use oxwhisk_store::{ActivationStore, ArtifactStore, SubjectStore};
 
+use tokio_util::task::TaskTracker;
+
 use crate::auth::Authenticator;
 use crate::balancer::LoadBalancer;
 use crate::config::{Clock, ControllerConfig};
@@ -33,7 +35,9 @@ pub struct Controller {
     pub(crate) balancer: LoadBalancer,
     pub(crate) invocations: RateThrottle,
     pub(crate) fires: RateThrottle,
-    bus: Arc<dyn MessageBus>,
+    pub(crate) bus: Arc<dyn MessageBus>,
+    /// Sequences and compositions that are being carried out.
+    pub(crate) tasks: TaskTracker,
 }
 
 impl Controller {
@@ -57,7 +61,14 @@ impl Controller {
             config,
             clock,
             bus,
+            tasks: TaskTracker::new(),
         }
+    }
+
+    /// Waits for the sequences and compositions that are being carried out. Nothing new may be asked for any more.
+    pub async fn drain(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 
     /// Receives acknowledgements until the bus ends.

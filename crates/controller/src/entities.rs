@@ -37,6 +37,18 @@ pub(crate) struct Stored<T> {
     pub(crate) revision: Revision,
 }
 
+impl WhiskEntity {
+    /// Returns the name of its class in the original, which some messages quote.
+    pub(crate) fn class(&self) -> &'static str {
+        match self {
+            Self::Action(_) => "WhiskAction",
+            Self::Package(_) => "WhiskPackage",
+            Self::Trigger(_) => "WhiskTrigger",
+            Self::Rule(_) => "WhiskRule",
+        }
+    }
+}
+
 /// A kind of entity that can be told from the others.
 pub(crate) trait EntityKind: Clone + DeserializeOwned {
     const COLLECTION: Collection;

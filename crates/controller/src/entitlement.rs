@@ -32,6 +32,25 @@ pub(crate) enum Resource {
     },
 }
 
+impl Resource {
+    /// Returns the resource of an action; `None` for a path that no action can have.
+    pub(crate) fn of_action(name: &FullyQualifiedName) -> Option<Self> {
+        let namespace = EntityName::new(name.path.root()).ok()?;
+        match name.path.depth() {
+            1 => Some(Self::Entity {
+                namespace,
+                name: name.name.to_string(),
+            }),
+            2 => Some(Self::PackagedAction {
+                namespace,
+                package: name.path.package()?,
+                name: name.name.clone(),
+            }),
+            _ => None,
+        }
+    }
+}
+
 /// Decides by rights, ownership and what packages are public. Source: rest-api §5.6.
 pub(crate) async fn check(
     entities: &EntityStore,

@@ -12,6 +12,7 @@ use oxwhisk_entity::{
 use oxwhisk_store::Revision;
 
 use crate::api::created_annotations;
+use crate::compose::CompositeCall;
 use crate::controller::Controller;
 use crate::entities::{Stored, WhiskEntity};
 use crate::http::ApiError;
@@ -26,7 +27,14 @@ pub(crate) struct ResolvedAction {
     pub(crate) parameters: Parameters,
     /// The binding through which it was reached: `ns/binding`.
     pub(crate) binding: Option<EntityPath>,
-    revision: Revision,
+    pub(crate) revision: Revision,
+}
+
+impl ResolvedAction {
+    /// Returns the time limit of the action.
+    pub(crate) fn timeout(&self) -> Duration {
+        Duration::from_millis(u64::from(self.action.limits.timeout.unsigned_abs()))
+    }
 }
 
 /// A request to run an action.
@@ -78,7 +86,10 @@ impl Controller {
     /// # Errors
     /// [`InvocationError`] if the action is missing, its runtime is deprecated, a final parameter is overridden, or
     /// no invoker takes it.
-    pub async fn invoke(&self, invocation: Invocation) -> Result<Outcome, InvocationError> {
+    pub async fn invoke(
+        self: &Arc<Self>,
+        invocation: Invocation,
+    ) -> Result<Outcome, InvocationError> {
         let resolved = self.resolve(&invocation.action).await?;
         Ok(self.invoke_resolved(resolved, invocation).await?)
     }
@@ -159,7 +170,7 @@ impl Controller {
 
     /// Sends an action to an invoker and waits as long as asked.
     pub(crate) async fn invoke_resolved(
-        &self,
+        self: &Arc<Self>,
         resolved: ResolvedAction,
         invocation: Invocation,
     ) -> Result<Outcome, ApiError> {
@@ -170,9 +181,28 @@ impl Controller {
                 messages::deprecated(kind),
             ));
         }
+        if resolved.is_composite() {
+            let payload = composite_arguments(&resolved, invocation.payload)?;
+            let Invocation {
+                user,
+                transid,
+                wait,
+                ..
+            } = invocation;
+            return self
+                .invoke_composite(
+                    resolved,
+                    CompositeCall {
+                        user,
+                        transid,
+                        payload,
+                        wait,
+                    },
+                )
+                .await;
+        }
         let content = arguments(&resolved, invocation.payload)?;
-        let timeout =
-            Duration::from_millis(u64::from(resolved.action.limits.timeout.unsigned_abs()));
+        let timeout = resolved.timeout();
         let message = self.message(
             &resolved,
             &invocation.user,
@@ -201,7 +231,7 @@ impl Controller {
         }
     }
 
-    fn message(
+    pub(crate) fn message(
         &self,
         resolved: &ResolvedAction,
         user: &Arc<Identity>,
@@ -255,6 +285,11 @@ fn arguments(resolved: &ResolvedAction, payload: Json) -> Result<Json, ApiError>
         .iter()
         .for_each(|(key, value)| merged.set(key.to_owned(), value.clone()));
     Ok(merged.to_json())
+}
+
+/// A composite passes the payload on; a conductor's own parameters are merged at each of its runs.
+fn composite_arguments(resolved: &ResolvedAction, payload: Json) -> Result<Json, ApiError> {
+    arguments(resolved, payload.clone()).map(|_merged| payload)
 }
 
 /// Puts `ns/[pkg/]name` together.

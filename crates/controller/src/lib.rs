@@ -8,6 +8,7 @@
 mod api;
 mod auth;
 mod balancer;
+mod compose;
 mod config;
 mod controller;
 mod entities;

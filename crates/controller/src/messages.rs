@@ -146,3 +146,71 @@ pub(crate) fn package_not_empty(count: usize) -> String {
         "Package not empty (contains {count} {entities}). Set force param or delete package contents."
     )
 }
+
+/// A sequence without components.
+pub(crate) const SEQUENCE_EMPTY: &str = "No component specified for the sequence.";
+/// A sequence of too many actions.
+pub(crate) const SEQUENCE_TOO_LONG: &str = "Too many actions in the sequence.";
+/// A sequence that leads to itself.
+pub(crate) const SEQUENCE_CYCLE: &str = "Sequence may not refer to itself.";
+/// A component that is not there.
+pub(crate) const COMPONENT_MISSING: &str = "Sequence component does not exist.";
+/// A component that was not accepted.
+pub(crate) const SEQUENCE_FAILED: &str = "Sequence failed.";
+/// A composition of too many steps.
+pub(crate) const COMPOSITION_TOO_LONG: &str = "Too many actions in the composition.";
+/// A step that was not accepted.
+pub(crate) const COMPOSITION_FAILED: &str = "Activation failure during composition.";
+/// A rule without its parts.
+pub(crate) const RULE_INCOMPLETE: &str = "rule requires a valid trigger and a valid action";
+/// A rule whose trigger is gone.
+pub(crate) const RULE_WITHOUT_TRIGGER: &str = "Only rules with existing triggers can be activated";
+
+/// A component that did not end in time.
+pub(crate) fn component_timeout(id: &str) -> String {
+    format!("Timeout reached when retrieving activation {id} for sequence component.")
+}
+
+/// A step that did not end in time.
+pub(crate) fn composition_timeout(id: &str) -> String {
+    format!("Timeout reached when retrieving activation {id} during composition.")
+}
+
+/// A step that is no name.
+pub(crate) fn composition_bad_name(value: &str) -> String {
+    format!("Failed to parse action name from json value {value} during composition.")
+}
+
+/// A step that is not there.
+pub(crate) fn composition_unresolved(name: &str) -> String {
+    format!("Failed to resolve action with name '{name}' during composition.")
+}
+
+/// A step that the caller may not use.
+pub(crate) fn composition_not_entitled(name: &str) -> String {
+    format!("Failed entitlement check for action with name '{name}' during composition.")
+}
+
+/// An entity that a rule refers to and that is missing.
+pub(crate) fn rule_part_missing(what: &str, name: &str) -> String {
+    format!("{what} {name} does not exist")
+}
+
+/// A rule that passes nothing on.
+pub(crate) fn rule_inactive(rule: &str, action: &str) -> String {
+    format!("Rule '{rule}' is inactive, action '{action}' was not activated.")
+}
+
+/// A reference to an entity of another kind, as the original's reader of documents reports it.
+pub(crate) fn wrong_document(found: &str, expected: oxwhisk_store::Collection) -> String {
+    let expected = match expected {
+        oxwhisk_store::Collection::Actions => "WhiskAction",
+        oxwhisk_store::Collection::Packages => "WhiskPackage",
+        oxwhisk_store::Collection::Triggers => "WhiskTrigger",
+        oxwhisk_store::Collection::Rules => "WhiskRule",
+    };
+    let class = "org.apache.openwhisk.core.entity.";
+    format!(
+        "document type class {class}{found} did not match expected type class {class}{expected}."
+    )
+}

@@ -1,5 +1,7 @@
 //! Which handler a request goes to.
 
+use std::sync::Arc;
+
 use http::Method;
 use oxwhisk_entity::{EntityName, NameError};
 use oxwhisk_store::Collection;
@@ -15,7 +17,11 @@ const ENTITY_METHODS: &str = "PUT, GET, DELETE, POST, HEAD, OPTIONS, PATCH";
 
 impl Controller {
     /// Answers a request. Source: rest-api §1, §4.
-    pub(crate) async fn route(&self, request: &Request, path: &str) -> Result<Reply, ApiError> {
+    pub(crate) async fn route(
+        self: &Arc<Self>,
+        request: &Request,
+        path: &str,
+    ) -> Result<Reply, ApiError> {
         match path.strip_prefix(API) {
             Some(below) => self.route_api(request, below).await,
             None => self.route_server(request, path),
@@ -47,7 +53,11 @@ impl Controller {
         }
     }
 
-    async fn route_api(&self, request: &Request, below: &str) -> Result<Reply, ApiError> {
+    async fn route_api(
+        self: &Arc<Self>,
+        request: &Request,
+        below: &str,
+    ) -> Result<Reply, ApiError> {
         match (&request.method, below) {
             (&Method::OPTIONS, _) => return Ok(Reply::text("OK")),
             (&Method::GET, "" | "/") => return Ok(self.version()),

@@ -230,16 +230,6 @@ impl WhiskActivation {
     /// Returns the whole record as the REST API shows it.
     #[must_use]
     pub fn to_api(&self) -> Json {
-        self.api_with_logs(&self.logs)
-    }
-
-    /// Returns the record as a blocking invocation shows it: with empty logs.
-    #[must_use]
-    pub fn to_api_without_logs(&self) -> Json {
-        self.api_with_logs(&[])
-    }
-
-    fn api_with_logs(&self, logs: &[String]) -> Json {
         let ended = self.end != 0;
         Json::of(&ApiActivation {
             namespace: &self.namespace,
@@ -254,7 +244,7 @@ impl WhiskActivation {
             end: ended.then_some(self.end),
             duration: self.duration.filter(|_| ended),
             response: self.response.to_api(),
-            logs,
+            logs: &self.logs,
         })
     }
 

@@ -58,7 +58,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
                 environment::settings([("port", Some("0".to_owned()))], args.config.as_deref())?;
             start(&settings)?.block_on(run::run(args, settings))
         }
-        Command::Doctor(args) => doctor::run(&args),
+        Command::Doctor(args) => doctor::run(&args, &environment::settings([], None)?),
         Command::Settings => {
             print_settings()?;
             Ok(ExitCode::SUCCESS)

@@ -31,6 +31,7 @@ fn main() -> Result<(), Failure> {
     let records = arguments.next().map_or(Ok(100_000), |text| text.parse())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        .enable_time()
         .build()?;
     runtime.block_on(measure(&directory, records))
 }
@@ -53,23 +54,38 @@ async fn measure(directory: &Path, records: u64) -> Result<(), Failure> {
     }
     let figures = writing(&store, 256, records / 2, Kind::Durable).await?;
     println!("durable activations   {figures}");
+    for rate in [100, 2000, 10_000] {
+        let figures = paced(&store, rate).await?;
+        println!("paced, window 0 ms    {figures}");
+    }
     reading(&store).await?;
     println!("memory                {:>9.2} MiB PSS", pss_mib());
     let started = Instant::now();
     drop(store);
     println!("close                 {:>9.2} ms", ms(started.elapsed()));
     let started = Instant::now();
-    let store = EmbeddedStore::open(&path, config)?;
+    let store = EmbeddedStore::open(&path, config.clone())?;
     println!("open, existing        {:>9.2} ms", ms(started.elapsed()));
     let size = std::fs::metadata(&path)?.len();
     println!("file                  {:>9.2} MB", size as f64 / 1e6);
     drop(store);
+    let config = EmbeddedConfig {
+        group_window: Duration::from_millis(5),
+        ..config
+    };
+    let store = EmbeddedStore::open(&path, config)?;
+    for rate in [100, 2000, 10_000] {
+        let figures = paced(&store, rate).await?;
+        println!("paced, window 5 ms    {figures}");
+    }
     Ok(())
 }
 
 /// What is written for each activation.
 #[derive(Clone, Copy)]
 enum Kind {
+    /// Nothing: what making the record and driving the tasks costs by itself.
+    Nothing,
     /// Its record.
     Volatile,
     /// Its message, its start and its record.
@@ -107,10 +123,47 @@ async fn writing(
     ))
 }
 
+/// Writes so many records a second for two seconds, each from a task of its own, as an invoker does. The
+/// CPU time is what it takes beyond the same without writing.
+async fn paced(store: &EmbeddedStore, rate: u64) -> Result<String, Failure> {
+    let (_, idle) = paced_run(store, rate, Kind::Nothing).await?;
+    let (reached, cpu) = paced_run(store, rate, Kind::Volatile).await?;
+    Ok(format!("{reached:>9.0} /s {:>7.1} µs CPU each", cpu - idle))
+}
+
+/// Returns the rate that was reached, and microseconds of CPU time for each.
+async fn paced_run(store: &EmbeddedStore, rate: u64, kind: Kind) -> Result<(f64, f64), Failure> {
+    let (started, cpu) = (Instant::now(), cpu_time());
+    let mut ticks = tokio::time::interval(Duration::from_millis(1));
+    let mut tasks = tokio::task::JoinSet::new();
+    let mut sent = 0;
+    while sent < 2 * rate {
+        ticks.tick().await;
+        let elapsed = u64::try_from(started.elapsed().as_micros())?;
+        while sent * 1_000_000 < elapsed * rate {
+            let store = store.clone();
+            tasks.spawn(async move { write_one(&store, kind).await });
+            sent += 1;
+        }
+        while let Some(done) = tasks.try_join_next() {
+            done??;
+        }
+    }
+    while let Some(done) = tasks.join_next().await {
+        done??;
+    }
+    let (wall, cpu) = (started.elapsed(), cpu_time() - cpu);
+    let count = sent as f64;
+    Ok((count / wall.as_secs_f64(), cpu.as_secs_f64() * 1e6 / count))
+}
+
 async fn write_one(store: &EmbeddedStore, kind: Kind) -> Result<(), Failure> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let record = Arc::new(record(number)?);
+    if let Kind::Nothing = kind {
+        return Ok(());
+    }
     if let Kind::Durable = kind {
         let journal = store.journal();
         let message = serde_json::to_vec(&*record)?;
@@ -185,7 +238,9 @@ fn record(number: u64) -> Result<WhiskActivation, Failure> {
         end: EPOCH + number / 20 + 7,
         cause: None,
         response: ActivationResponse::success(
-            Some(Json::from_canonical(format!(r#"{{"greeting":"hello {number}"}}"#))),
+            Some(Json::from_canonical(format!(
+                r#"{{"greeting":"hello {number}"}}"#
+            ))),
             Some(25),
         ),
         logs: vec!["2026-11-24T20:39:00.000000000Z stdout: hello".to_owned()],

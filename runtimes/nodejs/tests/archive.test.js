@@ -93,7 +93,7 @@ for (const [name, code, error, reason] of [
   ['an encrypted entry', zip(withIndex({ name: 'x', content: 'x', flags: 1 })), ZIP_ERROR, /"x" is encrypted/],
   ['an unknown method', zip(withIndex({ name: 'x', content: 'x', method: 14 })), ZIP_ERROR, /unsupported method 14/],
   ['a wrong checksum', zip(withIndex({ name: 'x', content: 'x', checksum: 1 })), ZIP_ERROR, /"x" is damaged/],
-  ['a size that is too small', zip(withIndex({ name: 'x', content: 'x'.repeat(1000), size: 5 })), ZIP_ERROR, /./],
+  ['a size that is too small', zip(withIndex({ name: 'x', content: 'x'.repeat(1000), size: 5 })), ZIP_ERROR, /more than it says/],
   ['a size that is too large', zip(withIndex({ name: 'x', content: 'x', size: 5 })), ZIP_ERROR, /"x" is damaged/],
   ['sizes beyond all space', zip(Array.from({ length: 40_000 }, (_, i) => ({ name: `${i}`, content: '', size: huge }))), ZIP_ERROR, /does not fit/],
   ['no directory', GOOD.subarray(0, -22).toString('base64'), ZIP_ERROR, /directory is missing/],
@@ -110,14 +110,12 @@ for (const [name, code, error, reason] of [
   ['a gzip that is cut short', GOOD_TAR.subarray(0, 40).toString('base64'), TAR_ERROR, /./],
 ]) {
   test(`${name} fails the init and leaves nothing behind`, async (t) => {
-    const folder = fs.mkdtempSync('/tmp/hostile-');
-    t.after(() => fs.rmSync(folder, { recursive: true }));
-    const launcher = await start(t, { env: { TMPDIR: `${folder}` } });
+    const launcher = await start(t);
     assert.deepStrictEqual((await launcher.init(code, { binary: true })).body, { error });
     const { stderr } = await launcher.end();
     assert.match(stderr.split('\n')[0], reason);
     assert.ok(stderr.endsWith(`${SENTINEL}\n`));
-    assert.deepStrictEqual(fs.readdirSync(folder), []);
+    assert.deepStrictEqual(fs.readdirSync(launcher.folder), []);
   });
 }
 

@@ -4,6 +4,7 @@
 
 const { spawn } = require('node:child_process');
 const { once } = require('node:events');
+const fs = require('node:fs');
 const path = require('node:path');
 const readline = require('node:readline');
 
@@ -23,13 +24,18 @@ function inTime(promise, what) {
 
 class Launcher {
   constructor(t, { env = {}, flags = [] } = {}) {
+    this.folder = fs.mkdtempSync('/tmp/oxwhisk-test-');
     this.child = spawn(process.execPath, [...flags, LAUNCHER], {
       cwd: '/tmp',
-      env: { PATH: process.env.PATH, HOME: '/tmp', __OW_API_HOST: 'http://api.example', ...env },
+      env: { PATH: process.env.PATH, HOME: '/tmp', TMPDIR: this.folder, __OW_API_HOST: 'http://api.example', ...env },
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     });
-    t.after(() => this.child.kill('SIGKILL'));
     this.exited = once(this.child, 'close');
+    t.after(async () => {
+      this.child.kill('SIGKILL');
+      await this.exited;
+      fs.rmSync(this.folder, { recursive: true, force: true });
+    });
     this.channel = this.child.stdio[3];
     this.channel.on('error', () => {});
     this.lines = readline.createInterface({ input: this.channel })[Symbol.asyncIterator]();
@@ -74,6 +80,21 @@ class Launcher {
       await inTime(new Promise((resolve) => (this.wake = resolve)), 'the end of logs');
     }
     return Array.from({ length: count }, (_, i) => ({ stdout: parts('stdout')[i], stderr: parts('stderr')[i] }));
+  }
+
+  /** Waits until the process sleeps and has done nothing for a while: its switches, counted by the kernel, stay the same. */
+  async idle() {
+    const switches = () => fs.readFileSync(`/proc/${this.child.pid}/status`, 'utf8').match(/^State:\s+S|ctxt_switches:\s+\d+/gm)?.join();
+    let before;
+    await inTime(
+      (async () => {
+        for (let same = 0; same < 10; same = switches() === before ? same + 1 : 0) {
+          before = switches();
+          await new Promise((resolve) => setTimeout(resolve, 5));
+        }
+      })(),
+      'an idle process',
+    );
   }
 
   /** Closes the channel and waits for the process; returns its exit code and all output, sentinels included. */

@@ -97,9 +97,9 @@ test('source code can require and import, and knows where it is', async (t) => {
   const launcher = await started(
     t,
     `const os = require('os');
-     async function main() { const fs = await import('fs'); return { os: typeof os.cpus, fs: typeof fs.readFileSync, dir: __dirname, main: require.main === module }; }`,
+     async function main() { const fs = await import('fs'); return { os: typeof os.cpus, fs: typeof fs.readFileSync, dir: __dirname, main: require.main === module, cached: require.resolve('os') + typeof require.cache }; }`,
   );
-  assert.deepStrictEqual((await launcher.run()).body, { os: 'function', fs: 'function', dir: '/tmp', main: false });
+  assert.deepStrictEqual((await launcher.run()).body, { os: 'function', fs: 'function', dir: '/tmp', main: false, cached: 'osobject' });
 });
 
 test('line numbers in stacks are those of the source', async (t) => {
@@ -130,14 +130,16 @@ test('an init that comes in pieces is put together', async (t) => {
   assert.strictEqual((await launcher.run()).body.s, '☃'.repeat(70000));
 });
 
-test('a launcher that was idle for long serves like a new one', async (t) => {
-  const launcher = await start(t);
-  // Any answer shows that the timer that ends the idle time has had its turn, since it is set before requests are read.
-  await new Promise((resolve) => setTimeout(resolve, 100));
-  assert.strictEqual((await launcher.run()).body.error, 'System not initialized.');
-  assert.strictEqual((await launcher.init('function main() { return { n: Object.keys(process.env).filter((k) => k.startsWith("__OW")) }; }')).status, 200);
-  assert.deepStrictEqual((await launcher.run()).body, { n: ['__OW_API_HOST'] });
-  const { stdout, stderr } = await launcher.end();
-  assert.strictEqual(stdout, `${SENTINEL}\n${SENTINEL}\n`);
-  assert.strictEqual(stderr, `System not initialized.\n${SENTINEL}\n${SENTINEL}\n`);
-});
+for (const env of [{}, { __OW_ALLOW_CONCURRENT: 'true' }]) {
+  test(`a launcher that was left alone, ${JSON.stringify(env)}, serves like one that was not`, async (t) => {
+    const launcher = await start(t, { env });
+    await launcher.idle();
+    assert.strictEqual((await launcher.run()).body.error, 'System not initialized.');
+    assert.strictEqual((await launcher.init('function main(args) { return { args, rehearsed: Object.keys(require.cache).some((file) => file.endsWith("/stdio.js")), n: Object.keys(process.env).filter((k) => k.startsWith("__OW")) }; }')).status, 200);
+    const n = ['__OW_API_HOST', ...Object.keys(env)];
+    assert.deepStrictEqual((await launcher.run()).body, { args: {}, rehearsed: true, n });
+    const { stdout, stderr } = await launcher.end();
+    assert.strictEqual(stdout, `${SENTINEL}\n${SENTINEL}\n`);
+    assert.strictEqual(stderr, `System not initialized.\n${SENTINEL}\n${SENTINEL}\n`);
+  });
+}

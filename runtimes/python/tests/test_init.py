@@ -97,6 +97,11 @@ class Init(LauncherTest):
         self.assertEqual(launcher.line(), "")
         self.assertEqual(launcher.end(), (4, "x\n", ""))
 
+    def test_folder_that_cannot_be_made_fails_the_init(self):
+        launcher = self.start(env={"TMPDIR": "/proc/none"})
+        self.assertEqual(launcher.init(GOOD), failed(502, NOT_FOUND))
+        self.assertRegex(launcher.end()[2], "No such file or directory")
+
     def test_code_knows_its_place(self):
         """§9.2 single file: the module is main__, its folder the current one and first on the path."""
         code = "import os, sys\ndef main(args):\n    return {'name': __name__, 'file': __file__, 'cwd': os.getcwd(), 'path': sys.path[0], 'self': sys.modules[__name__].main is main}\n"

@@ -26,6 +26,12 @@ async fn exchange(
     (sent, next(&mut *feed).await)
 }
 
+/// Stores the record of an activation.
+async fn record(under_test: &dyn BusUnderTest, number: u64, delivery: &dyn Delivery) {
+    under_test.store_record(id(number)).await;
+    delivery.recorded().await.unwrap();
+}
+
 /// Crashes, and returns which activations come back and whether each was started.
 async fn after_crash(under_test: &dyn BusUnderTest) -> Vec<(u64, bool)> {
     let marker = 1 << 40;
@@ -94,7 +100,7 @@ pub async fn recorded_messages_do_not_come_back(under_test: &dyn BusUnderTest) {
     let bus = under_test.start_process().await;
     let (_sent, delivery) = exchange(&*bus, 1, Durability::Durable).await;
     delivery.start().await.unwrap();
-    under_test.store_record(id(1), &*delivery).await;
+    record(under_test, 1, &*delivery).await;
     assert_eq!(after_crash(under_test).await, []);
 }
 
@@ -140,7 +146,7 @@ pub async fn persisting_after_the_record_leaves_nothing(under_test: &dyn BusUnde
     let bus = under_test.start_process().await;
     let (sent, delivery) = exchange(&*bus, 1, Durability::Volatile).await;
     delivery.start().await.unwrap();
-    under_test.store_record(id(1), &*delivery).await;
+    record(under_test, 1, &*delivery).await;
     sent.persist().await.unwrap();
     assert_eq!(after_crash(under_test).await, []);
 }
@@ -186,7 +192,7 @@ pub async fn persisting_races_with_the_activation(under_test: &dyn BusUnderTest)
         match number % 3 {
             0 => expected.push((number, true)),
             1 => delivery.finish().await.unwrap(),
-            _ => under_test.store_record(id(number), &*delivery).await,
+            _ => record(under_test, number, &*delivery).await,
         }
         persist.await.unwrap();
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use oxwhisk_entity::ActivationId;
 
+use crate::MessageBus;
 use crate::embedded::{EmbeddedBus, EmbeddedConfig, MemoryJournal};
-use crate::{Delivery, MessageBus};
 
 use super::BusUnderTest;
 
@@ -30,7 +30,7 @@ impl BusUnderTest for EmbeddedUnderTest {
         Box::new(EmbeddedBus::open(config, journal).await.unwrap())
     }
 
-    async fn store_record(&self, id: ActivationId, _: &dyn Delivery) {
+    async fn store_record(&self, id: ActivationId) {
         self.journal.record_stored(id);
     }
 

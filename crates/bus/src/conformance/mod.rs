@@ -1,6 +1,6 @@
 //! What every bus promises, one function for each promise.
 //!
-//! ```ignore
+//! ```text
 //! oxwhisk_bus::conformance_suite!(embedded, EmbeddedUnderTest::default());
 //! oxwhisk_bus::conformance_suite!(kafka, KafkaUnderTest::from_env(), ignore = "needs Kafka");
 //! ```
@@ -33,9 +33,9 @@ pub trait BusUnderTest: Send + Sync + fmt::Debug {
     /// earlier one, whose ends are not used any more.
     async fn start_process(&self) -> Box<dyn MessageBus>;
 
-    /// Does what storing the record of an activation does to the bus: where they share a database the
-    /// message goes with the record; elsewhere the writer of the record calls `finish`.
-    async fn store_record(&self, id: ActivationId, delivery: &dyn Delivery);
+    /// Stores the record of an activation in the database that the bus shares, if there is one. The suite
+    /// calls [`Delivery::recorded`] after it.
+    async fn store_record(&self, id: ActivationId);
 
     /// Number of activations that may wait for one invoker, if it is small enough to be tried.
     fn bound(&self) -> Option<usize>;

@@ -167,6 +167,21 @@ impl MessageBus for EmbeddedBus {
         Ok(Box::new(Sent(shipment)))
     }
 
+    async fn hold_activation(
+        &self,
+        _invoker: &InvokerId,
+        message: Arc<ActivationMessage>,
+        durability: Durability,
+    ) -> Result<Box<dyn SentActivation>, BusError> {
+        let journal = Arc::clone(&self.inner.journal);
+        let shipment = Arc::new(Shipment::new(message, journal, Journaled::No, true));
+        match durability {
+            Durability::Volatile => {}
+            Durability::Durable => shipment.append().await?,
+        }
+        Ok(Box::new(Sent(shipment)))
+    }
+
     async fn activations(&self, invoker: &InvokerId) -> Result<Box<dyn ActivationFeed>, BusError> {
         let topic = self.inner.topic(invoker)?;
         let mut inbox = topic.take_inbox()?;

@@ -38,7 +38,7 @@ struct State {
 /// Every change of the journal is made under `state`, so that sender and receiver change it one after
 /// the other: an activation that is started while it is being persisted is either appended as started,
 /// or marked after. The record's transaction needs no lock: the journal itself takes no entry for an
-/// activation whose record is there.
+/// activation whose record is there, and `recorded` says so here for the time when the record is gone too.
 #[derive(Debug)]
 pub(super) struct Shipment {
     message: Arc<ActivationMessage>,
@@ -120,6 +120,11 @@ impl Shipment {
                 .map_err(BusError::Unavailable),
         }
     }
+
+    /// Remembers that the record has ended the journal's entry.
+    async fn recorded(&self) {
+        self.state.lock().await.progress = Progress::Finished;
+    }
 }
 
 fn unavailable(error: serde_json::Error) -> BusError {
@@ -134,6 +139,10 @@ pub(super) struct Sent(pub(super) Arc<Shipment>);
 impl SentActivation for Sent {
     async fn persist(&self) -> Result<(), BusError> {
         self.0.append().await
+    }
+
+    async fn release(&self) -> Result<(), BusError> {
+        self.0.finish().await
     }
 }
 
@@ -158,4 +167,12 @@ impl Delivery for Received {
     async fn finish(&self) -> Result<(), BusError> {
         self.0.finish().await
     }
+
+    async fn recorded(&self) -> Result<(), BusError> {
+        self.0.recorded().await;
+        Ok(())
+    }
 }
+
+#[cfg(test)]
+mod tests;

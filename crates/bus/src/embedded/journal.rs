@@ -98,8 +98,9 @@ mod memory {
             self.state().failing = failing;
         }
 
-        /// Changes what is there after giving other tasks a turn, as a disk would.
+        /// Changes what is there, and lets others have a turn before and after, as a disk does.
         async fn change(&self, change: impl FnOnce(&mut State)) -> Result<(), JournalError> {
+            tokio::task::yield_now().await;
             {
                 let mut state = self.state();
                 if state.failing {

@@ -45,8 +45,17 @@ const PYTHON_MANAGERS: [(&str, &str); 14] = [
 pub(super) fn node(places: &Places) -> Vec<PathBuf> {
     let mut programs = Vec::new();
     for folder in folders(places) {
-        programs.extend(behind_shims(&folder, &["versions", "installs/nodejs"], "bin/node"));
-        programs.extend(["node", "nodejs"].map(|name| folder.join(name)).into_iter().filter(|program| program.exists()));
+        programs.extend(behind_shims(
+            &folder,
+            &["versions", "installs/nodejs"],
+            "bin/node",
+        ));
+        programs.extend(
+            ["node", "nodejs"]
+                .map(|name| folder.join(name))
+                .into_iter()
+                .filter(|program| program.exists()),
+        );
     }
     programs.extend(managed(places, &NODE_MANAGERS));
     programs
@@ -56,10 +65,16 @@ pub(super) fn node(places: &Places) -> Vec<PathBuf> {
 pub(super) fn python(places: &Places) -> Vec<PathBuf> {
     let mut programs = Vec::new();
     for folder in folders(places) {
-        programs.extend(behind_shims(&folder, &["versions", "installs/python"], "bin/python3"));
+        programs.extend(behind_shims(
+            &folder,
+            &["versions", "installs/python"],
+            "bin/python3",
+        ));
         programs.push(folder.join("python3"));
         let mut versioned: Vec<PathBuf> = entries(&folder).filter(|path| is_python(path)).collect();
-        versioned.sort_by_key(|path| Reverse(path.file_name().and_then(OsStr::to_str).and_then(minor_of)));
+        versioned.sort_by_key(|path| {
+            Reverse(path.file_name().and_then(OsStr::to_str).and_then(minor_of))
+        });
         programs.extend(versioned);
     }
     programs.retain(|program| program.exists());
@@ -73,11 +88,19 @@ pub(super) fn minor_of(name: &str) -> Option<u32> {
 }
 
 fn is_python(path: &Path) -> bool {
-    path.file_name().and_then(OsStr::to_str).and_then(minor_of).is_some()
+    path.file_name()
+        .and_then(OsStr::to_str)
+        .and_then(minor_of)
+        .is_some()
 }
 
 fn folders(places: &Places) -> Vec<PathBuf> {
-    let mut folders: Vec<PathBuf> = places.path.iter().flat_map(std::env::split_paths).filter(|folder| folder.is_absolute()).collect();
+    let mut folders: Vec<PathBuf> = places
+        .path
+        .iter()
+        .flat_map(std::env::split_paths)
+        .filter(|folder| folder.is_absolute())
+        .collect();
     for folder in USUAL.map(PathBuf::from) {
         if !folders.contains(&folder) {
             folders.push(folder);
@@ -88,7 +111,10 @@ fn folders(places: &Places) -> Vec<PathBuf> {
 
 /// Programs of version managers, of each the newest first.
 fn managed(places: &Places, managers: &[(&str, &str)]) -> Vec<PathBuf> {
-    let home = places.home.as_deref().unwrap_or(Path::new("/nonexistent"));
+    let home = places
+        .home
+        .as_deref()
+        .unwrap_or_else(|| Path::new("/nonexistent"));
     let mut programs = Vec::new();
     for (folder, program) in managers {
         let folder = home.join(folder);
@@ -107,17 +133,33 @@ fn managed(places: &Places, managers: &[(&str, &str)]) -> Vec<PathBuf> {
 /// Programs that the scripts in a version manager's `shims` folder stand for: first the version that
 /// its `version` file selects, then the newest first.
 fn behind_shims(folder: &Path, versions: &[&str], program: &str) -> Vec<PathBuf> {
-    let Some(root) = folder.parent().filter(|_| folder.file_name() == Some(OsStr::new("shims"))) else { return Vec::new() };
+    let Some(root) = folder
+        .parent()
+        .filter(|_| folder.file_name() == Some(OsStr::new("shims")))
+    else {
+        return Vec::new();
+    };
     let selected = fs::read_to_string(root.join("version")).unwrap_or_default();
     let selected: Vec<&str> = selected.split_ascii_whitespace().collect();
-    let mut found: Vec<PathBuf> = versions.iter().flat_map(|versions| entries(&root.join(versions))).collect();
+    let mut found: Vec<PathBuf> = versions
+        .iter()
+        .flat_map(|versions| entries(&root.join(versions)))
+        .collect();
     found.sort_by_cached_key(|path| {
         let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
         (!selected.contains(&name), Reverse(version_in(path)))
     });
-    found.into_iter().map(|version| version.join(program)).filter(|program| program.exists()).collect()
+    found
+        .into_iter()
+        .map(|version| version.join(program))
+        .filter(|program| program.exists())
+        .collect()
 }
 
 fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
-    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
+    fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
 }

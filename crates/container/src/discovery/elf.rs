@@ -36,7 +36,10 @@ pub(super) struct Dynamic {
 /// Tells whether a file is a program or library rather than a script.
 pub(super) fn is_elf(path: &Path) -> bool {
     let mut magic = [0; 4];
-    File::open(path).and_then(|file| file.read_exact_at(&mut magic, 0)).is_ok() && magic == *b"\x7fELF"
+    File::open(path)
+        .and_then(|file| file.read_exact_at(&mut magic, 0))
+        .is_ok()
+        && magic == *b"\x7fELF"
 }
 
 /// Reads a 64-bit little-endian ELF file.
@@ -48,9 +51,16 @@ pub(super) fn read(path: &Path) -> io::Result<Dynamic> {
         return Err(malformed());
     }
     let machine = number(&header, 18, 2)?;
-    let (table, size, count) = (number(&header, 32, 8)?, number(&header, 54, 2)?, number(&header, 56, 2)?);
+    let (table, size, count) = (
+        number(&header, 32, 8)?,
+        number(&header, 54, 2)?,
+        number(&header, 56, 2)?,
+    );
     let programs = bytes(&file, table, size.saturating_mul(count))?;
-    let mut elf = Dynamic { machine: u16::try_from(machine).unwrap_or(0), ..Dynamic::default() };
+    let mut elf = Dynamic {
+        machine: u16::try_from(machine).unwrap_or(0),
+        ..Dynamic::default()
+    };
     let (mut loads, mut dynamic) = (Vec::new(), None);
     for index in 0..count {
         let at = index * size;
@@ -80,16 +90,30 @@ impl Dynamic {
             .chunks_exact(16)
             .map(|entry| Ok((number(entry, 0, 8)?, number(entry, 8, 8)?)))
             .collect::<io::Result<_>>()?;
-        let value = |wanted| entries.iter().find(|(tag, _)| *tag == wanted).map(|&(_, value)| value);
-        let Some(address) = value(DT_STRTAB) else { return Ok(()) };
-        let load = loads.iter().find(|&&(start, length, _)| (start..start.saturating_add(length)).contains(&address));
+        let value = |wanted| {
+            entries
+                .iter()
+                .find(|(tag, _)| *tag == wanted)
+                .map(|&(_, value)| value)
+        };
+        let Some(address) = value(DT_STRTAB) else {
+            return Ok(());
+        };
+        let load = loads
+            .iter()
+            .find(|&&(start, length, _)| (start..start.saturating_add(length)).contains(&address));
         let &(start, _, offset) = load.ok_or_else(malformed)?;
         let strings = offset.saturating_add(address - start);
         // The table of a large program has megabytes: single names are read from it.
         let text = |at: u64| -> io::Result<String> {
             let mut buffer = [0; NAME_MAX];
             let count = file.read_at(&mut buffer, strings.saturating_add(at))?;
-            let text = buffer.get(..count).unwrap_or_default().split(|&byte| byte == 0).next().unwrap_or_default();
+            let text = buffer
+                .get(..count)
+                .unwrap_or_default()
+                .split(|&byte| byte == 0)
+                .next()
+                .unwrap_or_default();
             Ok(String::from_utf8_lossy(text).into_owned())
         };
         for &(tag, at) in entries.iter().take_while(|(tag, _)| *tag != 0) {
@@ -119,8 +143,14 @@ fn bytes(file: &File, at: u64, length: u64) -> io::Result<Vec<u8>> {
 
 fn number(bytes: &[u8], at: u64, length: usize) -> io::Result<u64> {
     let at = usize::try_from(at).map_err(|_| malformed())?;
-    let field = at.checked_add(length).and_then(|end| bytes.get(at..end)).ok_or_else(malformed)?;
-    Ok(field.iter().rev().fold(0, |number, &byte| (number << 8) | u64::from(byte)))
+    let field = at
+        .checked_add(length)
+        .and_then(|end| bytes.get(at..end))
+        .ok_or_else(malformed)?;
+    Ok(field
+        .iter()
+        .rev()
+        .fold(0, |number, &byte| (number << 8) | u64::from(byte)))
 }
 
 #[cfg(test)]
@@ -132,7 +162,10 @@ mod tests {
     #[test]
     fn shell_needs_the_c_library_and_a_loader() {
         let elf = read(&Path::new("/bin/sh").canonicalize().unwrap()).unwrap();
-        assert!(elf.needed.iter().any(|name| name.starts_with("libc.")), "{elf:?}");
+        assert!(
+            elf.needed.iter().any(|name| name.starts_with("libc.")),
+            "{elf:?}"
+        );
         assert!(elf.interpreter.is_some_and(|loader| loader.is_absolute()));
     }
 

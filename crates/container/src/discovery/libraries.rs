@@ -10,7 +10,12 @@ use super::elf::{self, Dynamic};
 
 /// Searched after what the loader's configuration lists.
 const DEFAULT: [&str; 6] = [
-    "/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/lib", "/usr/lib",
+    "/lib/x86_64-linux-gnu",
+    "/usr/lib/x86_64-linux-gnu",
+    "/lib64",
+    "/usr/lib64",
+    "/lib",
+    "/usr/lib",
 ];
 #[cfg(target_arch = "aarch64")]
 const DEFAULT_HERE: &[&str] = &["/lib/aarch64-linux-gnu", "/usr/lib/aarch64-linux-gnu"];
@@ -33,7 +38,10 @@ impl Libraries {
         configured(Path::new("/etc/ld.so.conf"), &mut folders, 5);
         folders.extend(DEFAULT_HERE.iter().chain(&DEFAULT).map(PathBuf::from));
         folders.retain(|folder| folder.is_dir());
-        Self { folders, read: RefCell::default() }
+        Self {
+            folders,
+            read: RefCell::default(),
+        }
     }
 
     fn read(&self, path: &Path) -> Option<Rc<Dynamic>> {
@@ -47,7 +55,12 @@ impl Libraries {
 
     /// Returns the libraries and loaders that the files need, directly or not. What is not found is left out.
     pub(super) fn needed_by(&self, roots: &[PathBuf]) -> BTreeSet<PathBuf> {
-        let mut search = Search { libraries: self, found: BTreeSet::new(), by_name: BTreeSet::new(), machine: 0 };
+        let mut search = Search {
+            libraries: self,
+            found: BTreeSet::new(),
+            by_name: BTreeSet::new(),
+            machine: 0,
+        };
         for (index, root) in roots.iter().enumerate() {
             let Some(elf) = self.read(root) else { continue };
             if index == 0 {
@@ -74,16 +87,26 @@ impl Search<'_> {
     fn follow(&mut self, path: &Path, elf: &Dynamic, inherited: &[PathBuf]) {
         self.found.extend(elf.interpreter.clone());
         let origin = if elf.rpath.is_some() || elf.runpath.is_some() {
-            path.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned)).unwrap_or_default()
+            path.canonicalize()
+                .ok()
+                .and_then(|path| path.parent().map(Path::to_owned))
+                .unwrap_or_default()
         } else {
             PathBuf::new()
         };
         let folders = |list: &Option<String>| -> Vec<PathBuf> {
-            list.iter().flat_map(|list| list.split(':')).map(|folder| expand(folder, &origin)).collect()
+            list.iter()
+                .flat_map(|list| list.split(':'))
+                .map(|folder| expand(folder, &origin))
+                .collect()
         };
         let runpath = folders(&elf.runpath);
         // A run path switches the older kind off, which also serves the libraries' own needs.
-        let mut rpath = if runpath.is_empty() { folders(&elf.rpath) } else { Vec::new() };
+        let mut rpath = if runpath.is_empty() {
+            folders(&elf.rpath)
+        } else {
+            Vec::new()
+        };
         rpath.extend_from_slice(inherited);
         for name in &elf.needed {
             self.take(name, &rpath, &runpath);
@@ -97,10 +120,17 @@ impl Search<'_> {
         let candidates: Vec<PathBuf> = if name.contains('/') {
             vec![PathBuf::from(name)]
         } else {
-            rpath.iter().chain(runpath).chain(&self.libraries.folders).map(|folder| folder.join(name)).collect()
+            rpath
+                .iter()
+                .chain(runpath)
+                .chain(&self.libraries.folders)
+                .map(|folder| folder.join(name))
+                .collect()
         };
         for candidate in candidates {
-            if let Some(elf) = self.libraries.read(&candidate) && (elf.machine == self.machine || self.machine == 0) {
+            if let Some(elf) = self.libraries.read(&candidate)
+                && (elf.machine == self.machine || self.machine == 0)
+            {
                 self.by_name.insert(name.to_owned());
                 self.found.insert(candidate.clone());
                 self.follow(&candidate, &elf, rpath);
@@ -112,24 +142,44 @@ impl Search<'_> {
 
 fn expand(folder: &str, origin: &Path) -> PathBuf {
     let origin = origin.to_string_lossy();
-    PathBuf::from(folder.replace("$ORIGIN", &origin).replace("${ORIGIN}", &origin))
+    PathBuf::from(
+        folder
+            .replace("$ORIGIN", &origin)
+            .replace("${ORIGIN}", &origin),
+    )
 }
 
 /// Reads folders from the loader's configuration, which may include other files by pattern.
 fn configured(file: &Path, folders: &mut Vec<PathBuf>, depth: u32) {
-    let (Ok(text), Some(depth)) = (fs::read_to_string(file), depth.checked_sub(1)) else { return };
-    for line in text.lines().map(|line| line.split('#').next().unwrap_or_default().trim()) {
+    let (Ok(text), Some(depth)) = (fs::read_to_string(file), depth.checked_sub(1)) else {
+        return;
+    };
+    for line in text
+        .lines()
+        .map(|line| line.split('#').next().unwrap_or_default().trim())
+    {
         if let Some(pattern) = line.strip_prefix("include ") {
-            let pattern = file.parent().unwrap_or(Path::new("/")).join(pattern.trim());
+            let pattern = file
+                .parent()
+                .unwrap_or_else(|| Path::new("/"))
+                .join(pattern.trim());
             // Only patterns of the form `folder/*.ending` are in use.
-            let (Some(folder), Some(name)) = (pattern.parent(), pattern.file_name().and_then(|name| name.to_str())) else {
+            let (Some(folder), Some(name)) = (
+                pattern.parent(),
+                pattern.file_name().and_then(|name| name.to_str()),
+            ) else {
                 continue;
             };
             let Some(ending) = name.strip_prefix('*') else {
                 configured(&pattern, folders, depth);
                 continue;
             };
-            let mut files: Vec<PathBuf> = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+            let mut files: Vec<PathBuf> = fs::read_dir(folder)
+                .into_iter()
+                .flatten()
+                .flatten()
+                .map(|entry| entry.path())
+                .collect();
             files.retain(|file| file.to_string_lossy().ends_with(ending));
             files.sort();
             for file in files {
@@ -148,17 +198,29 @@ mod tests {
     #[test]
     fn loader_agrees_about_the_libraries_of_the_shell() {
         let found = Libraries::of_this_machine().needed_by(&[PathBuf::from("/bin/sh")]);
-        let listed = std::process::Command::new("ldd").arg("/bin/sh").output().unwrap();
+        let listed = std::process::Command::new("ldd")
+            .arg("/bin/sh")
+            .output()
+            .unwrap();
         let text = String::from_utf8(listed.stdout).unwrap();
         let same = |path: &Path| path.canonicalize().unwrap();
         let found: Vec<PathBuf> = found.iter().map(|path| same(path)).collect();
-        for word in text.split_ascii_whitespace().filter(|word| word.starts_with('/')) {
-            assert!(found.contains(&same(Path::new(word))), "{word} is missing in {found:?}");
+        for word in text
+            .split_ascii_whitespace()
+            .filter(|word| word.starts_with('/'))
+        {
+            assert!(
+                found.contains(&same(Path::new(word))),
+                "{word} is missing in {found:?}"
+            );
         }
     }
 
     #[test]
     fn run_path_may_be_relative_to_the_file() {
-        assert_eq!(expand("$ORIGIN/../lib", Path::new("/a/bin")), PathBuf::from("/a/bin/../lib"));
+        assert_eq!(
+            expand("$ORIGIN/../lib", Path::new("/a/bin")),
+            PathBuf::from("/a/bin/../lib")
+        );
     }
 }

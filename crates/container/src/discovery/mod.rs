@@ -62,9 +62,14 @@ pub fn find(places: &Places) -> Vec<Interpreter> {
     let libraries = Libraries::of_this_machine();
     let mut found: Vec<Interpreter> = Vec::new();
     let mut seen = BTreeSet::new();
-    for (family, programs) in [(Family::Node, candidates::node(places)), (Family::Python, candidates::python(places))] {
+    for (family, programs) in [
+        (Family::Node, candidates::node(places)),
+        (Family::Python, candidates::python(places)),
+    ] {
         for program in programs {
-            let Ok(program) = program.canonicalize() else { continue };
+            let Ok(program) = program.canonicalize() else {
+                continue;
+            };
             if !seen.insert(program.clone()) || !elf::is_elf(&program) {
                 continue;
             }
@@ -79,13 +84,34 @@ pub fn find(places: &Places) -> Vec<Interpreter> {
             }
             if let Some(readable) = readable(family, &program, version, &libraries) {
                 let command = vec![program.to_string_lossy().into_owned()];
-                let runtime = Runtime { kind, command, readable, environment: Vec::new() };
-                found.push(Interpreter { family, version, runtime });
+                let runtime = Runtime {
+                    kind,
+                    command,
+                    readable,
+                    environment: Vec::new(),
+                };
+                found.push(Interpreter {
+                    family,
+                    version,
+                    runtime,
+                });
             }
         }
     }
     cache.save();
     found
+}
+
+/// Returns the files that a shell needs in a container.
+#[must_use]
+pub fn shell() -> Vec<PathBuf> {
+    let shell = PathBuf::from("/bin/sh");
+    let mut files: Vec<PathBuf> = Libraries::of_this_machine()
+        .needed_by(std::slice::from_ref(&shell))
+        .into_iter()
+        .collect();
+    files.push(shell);
+    files
 }
 
 fn kind(family: Family, (major, minor): (u32, u32)) -> String {
@@ -95,7 +121,12 @@ fn kind(family: Family, (major, minor): (u32, u32)) -> String {
     }
 }
 
-fn readable(family: Family, program: &Path, version: (u32, u32), libraries: &Libraries) -> Option<Vec<PathBuf>> {
+fn readable(
+    family: Family,
+    program: &Path,
+    version: (u32, u32),
+    libraries: &Libraries,
+) -> Option<Vec<PathBuf>> {
     let mut needed = BTreeSet::new();
     match family {
         Family::Node => needed.insert(program.to_owned()),
@@ -145,16 +176,57 @@ mod tests {
         fs::create_dir_all(at("scripts")).unwrap();
         fs::write(at("scripts/python3"), "#!/bin/sh\n").unwrap();
 
-        let places = Places { path: Some(at("scripts").into()), home: Some(home.path().to_owned()), cache_dir: None };
+        let places = Places {
+            path: Some(at("scripts").into()),
+            home: Some(home.path().to_owned()),
+            cache_dir: None,
+        };
         let found = find(&places);
-        let program = |kind: &str| found.iter().find(|one| one.runtime.kind == kind).map(|one| one.runtime.command[0].clone());
-        let under_home = |path: &str| Some(at(path).canonicalize().unwrap().to_str().unwrap().to_owned());
-        assert_eq!(program("nodejs:9"), under_home(".nvm/versions/node/v9.20.1/bin/node"));
-        assert_eq!(program("nodejs:7"), under_home(".nvm/versions/node/v7.10.0/bin/node"));
-        assert_eq!(program("python:3.99"), under_home(".pyenv/versions/3.99.1/bin/python3.99"));
-        let python = found.iter().find(|one| one.runtime.kind == "python:3.99").unwrap();
-        assert!(python.runtime.readable.contains(&at(".pyenv/versions/3.99.1/lib/python3.99")));
-        assert!(python.runtime.readable.iter().all(|path| path != home.path()));
+        let program = |kind: &str| {
+            found
+                .iter()
+                .find(|one| one.runtime.kind == kind)
+                .map(|one| one.runtime.command[0].clone())
+        };
+        let under_home = |path: &str| {
+            Some(
+                at(path)
+                    .canonicalize()
+                    .unwrap()
+                    .to_str()
+                    .unwrap()
+                    .to_owned(),
+            )
+        };
+        assert_eq!(
+            program("nodejs:9"),
+            under_home(".nvm/versions/node/v9.20.1/bin/node")
+        );
+        assert_eq!(
+            program("nodejs:7"),
+            under_home(".nvm/versions/node/v7.10.0/bin/node")
+        );
+        assert_eq!(
+            program("python:3.99"),
+            under_home(".pyenv/versions/3.99.1/bin/python3.99")
+        );
+        let python = found
+            .iter()
+            .find(|one| one.runtime.kind == "python:3.99")
+            .unwrap();
+        assert!(
+            python
+                .runtime
+                .readable
+                .contains(&at(".pyenv/versions/3.99.1/lib/python3.99"))
+        );
+        assert!(
+            python
+                .runtime
+                .readable
+                .iter()
+                .all(|path| path != home.path())
+        );
     }
 
     #[test]
@@ -166,8 +238,14 @@ mod tests {
         }
         fs::write(at("manager/version"), "7.1.0\n").unwrap();
         fs::create_dir_all(at("manager/shims")).unwrap();
-        let found = find(&Places { path: Some(at("manager/shims").into()), ..Places::default() });
-        let node = found.iter().find(|one| one.runtime.kind == "nodejs:7").unwrap();
+        let found = find(&Places {
+            path: Some(at("manager/shims").into()),
+            ..Places::default()
+        });
+        let node = found
+            .iter()
+            .find(|one| one.runtime.kind == "nodejs:7")
+            .unwrap();
         assert!(node.runtime.command[0].ends_with("manager/versions/7.1.0/bin/node"));
     }
 }

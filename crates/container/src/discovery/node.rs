@@ -20,8 +20,16 @@ pub(super) fn version(program: &Path, cache: &VersionCache) -> Option<(u32, u32)
 fn header(path: &Path) -> Option<(u32, u32, u32)> {
     let text = fs::read_to_string(path).ok()?;
     let number = |name: &str| -> Option<u32> {
-        let line = text.lines().find_map(|line| line.strip_prefix("#define ")?.strip_prefix(name)?.strip_prefix(' '));
+        let line = text.lines().find_map(|line| {
+            line.strip_prefix("#define ")?
+                .strip_prefix(name)?
+                .strip_prefix(' ')
+        });
         line?.trim().parse().ok()
     };
-    Some((number("NODE_MAJOR_VERSION")?, number("NODE_MINOR_VERSION")?, number("NODE_PATCH_VERSION")?))
+    Some((
+        number("NODE_MAJOR_VERSION")?,
+        number("NODE_MINOR_VERSION")?,
+        number("NODE_PATCH_VERSION")?,
+    ))
 }

@@ -13,10 +13,22 @@ const GRAPHICAL: [&str; 1] = ["_tkinter"];
 
 /// Returns the version of a Python program: from its name, or by asking it.
 pub(super) fn version(program: &Path, cache: &VersionCache) -> Option<(u32, u32)> {
-    if let Some(minor) = program.file_name().and_then(OsStr::to_str).and_then(minor_of) {
+    if let Some(minor) = program
+        .file_name()
+        .and_then(OsStr::to_str)
+        .and_then(minor_of)
+    {
         return Some((3, minor));
     }
-    let answer = cache.ask(program, &["-I", "-S", "-c", "import sys; print('%d.%d.%d' % sys.version_info[:3])"])?;
+    let answer = cache.ask(
+        program,
+        &[
+            "-I",
+            "-S",
+            "-c",
+            "import sys; print('%d.%d.%d' % sys.version_info[:3])",
+        ],
+    )?;
     let (major, minor, _) = parse(&answer)?;
     (major == 3).then_some((major, minor))
 }
@@ -26,7 +38,10 @@ pub(super) fn version(program: &Path, cache: &VersionCache) -> Option<(u32, u32)
 /// Python looks for `lib/python3.N/os.py` beside the folder of its program and above.
 pub(super) fn files(program: &Path, (major, minor): (u32, u32)) -> Option<Vec<PathBuf>> {
     let name = format!("python{major}.{minor}");
-    let prefix = program.ancestors().skip(1).find(|prefix| prefix.join("lib").join(&name).join("os.py").exists())?;
+    let prefix = program
+        .ancestors()
+        .skip(1)
+        .find(|prefix| prefix.join("lib").join(&name).join("os.py").exists())?;
     let mut folders = vec![prefix.join("lib").join(&name)];
     // Some systems keep the parts that depend on the architecture apart.
     folders.extend(Some(prefix.join("lib64").join(&name)).filter(|folder| folder.is_dir()));
@@ -35,10 +50,20 @@ pub(super) fn files(program: &Path, (major, minor): (u32, u32)) -> Option<Vec<Pa
 
 /// Returns the extension modules of the standard library among the folders.
 pub(super) fn extension_modules(folders: &BTreeSet<PathBuf>) -> Vec<PathBuf> {
-    let entries = folders.iter().flat_map(|folder| fs::read_dir(folder.join("lib-dynload"))).flatten().flatten();
+    let entries = folders
+        .iter()
+        .flat_map(|folder| fs::read_dir(folder.join("lib-dynload")))
+        .flatten()
+        .flatten();
     let is_wanted = |path: &PathBuf| {
         let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-        name.ends_with(".so") && !GRAPHICAL.iter().any(|graphical| name.starts_with(graphical))
+        name.ends_with(".so")
+            && !GRAPHICAL
+                .iter()
+                .any(|graphical| name.starts_with(graphical))
     };
-    entries.map(|entry| entry.path()).filter(is_wanted).collect()
+    entries
+        .map(|entry| entry.path())
+        .filter(is_wanted)
+        .collect()
 }

@@ -20,7 +20,9 @@ pub(super) fn version_in(path: &Path) -> Option<Version> {
 
 /// Reads a version at the start of a text.
 pub(super) fn parse(text: &str) -> Option<Version> {
-    let end = text.find(|one: char| !one.is_ascii_digit() && one != '.').unwrap_or(text.len());
+    let end = text
+        .find(|one: char| !one.is_ascii_digit() && one != '.')
+        .unwrap_or(text.len());
     let mut numbers = text.get(..end)?.split('.').map(str::parse::<u32>);
     let mut next = || numbers.next().and_then(Result::ok);
     Some((next()?, next()?, next().unwrap_or(0)))
@@ -38,15 +40,27 @@ impl VersionCache {
     pub(super) fn open(folder: Option<&Path>) -> Self {
         let file = folder.map(|folder| folder.join("interpreters.json"));
         let text = file.as_ref().and_then(|file| fs::read_to_string(file).ok());
-        let known = text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-        Self { file, known: RefCell::new(known), changed: RefCell::new(false) }
+        let known = text
+            .and_then(|text| serde_json::from_str(&text).ok())
+            .unwrap_or_default();
+        Self {
+            file,
+            known: RefCell::new(known),
+            changed: RefCell::new(false),
+        }
     }
 
     /// Returns what the program prints when called with the arguments, from the cache if it is there.
     pub(super) fn ask(&self, program: &Path, arguments: &[&str]) -> Option<String> {
         let meta = fs::metadata(program).ok()?;
         let changed = meta.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
-        let key = format!("{} {} {} {}", program.display(), meta.len(), changed.as_nanos(), arguments.join(" "));
+        let key = format!(
+            "{} {} {} {}",
+            program.display(),
+            meta.len(),
+            changed.as_nanos(),
+            arguments.join(" ")
+        );
         if let Some(known) = self.known.borrow().get(&key) {
             return Some(known.clone());
         }
@@ -58,8 +72,12 @@ impl VersionCache {
 
     /// Writes the cache if it changed. A failure only costs time at the next start.
     pub(super) fn save(&self) {
-        let (Some(file), true) = (&self.file, self.changed.take()) else { return };
-        let Ok(text) = serde_json::to_string(&*self.known.borrow()) else { return };
+        let (Some(file), true) = (&self.file, self.changed.take()) else {
+            return;
+        };
+        let Ok(text) = serde_json::to_string(&*self.known.borrow()) else {
+            return;
+        };
         let partial = file.with_extension("partial");
         let written = fs::write(&partial, text).and_then(|()| fs::rename(&partial, file));
         if let Err(error) = written {
@@ -70,7 +88,12 @@ impl VersionCache {
 
 fn run(program: &Path, arguments: &[&str]) -> Option<String> {
     let mut command = Command::new(program);
-    command.args(arguments).env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    command
+        .args(arguments)
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
     let mut child = command.spawn().ok()?;
     let mut text = String::new();
     let read = child.stdout.take()?.take(4096).read_to_string(&mut text);
@@ -99,11 +122,17 @@ mod tests {
     fn asked_versions_are_remembered_until_the_program_changes() {
         let folder = tempfile::tempdir().unwrap();
         let cache = VersionCache::open(Some(folder.path()));
-        assert_eq!(cache.ask(Path::new("/bin/echo"), &["1.2"]).as_deref(), Some("1.2"));
+        assert_eq!(
+            cache.ask(Path::new("/bin/echo"), &["1.2"]).as_deref(),
+            Some("1.2")
+        );
         cache.save();
         let again = VersionCache::open(Some(folder.path()));
         assert_eq!(again.known.borrow().len(), 1);
-        assert_eq!(again.ask(Path::new("/bin/echo"), &["1.2"]).as_deref(), Some("1.2"));
+        assert_eq!(
+            again.ask(Path::new("/bin/echo"), &["1.2"]).as_deref(),
+            Some("1.2")
+        );
         assert!(!again.changed.take());
     }
 }

@@ -419,7 +419,7 @@ mod tests {
             assert_eq!(
                 lines,
                 [
-                    run_answer(&body[..100], Some(body.len() as u64)),
+                    run_answer(body.get(..100).unwrap(), Some(body.len() as u64)),
                     Line::Ready
                 ]
             );

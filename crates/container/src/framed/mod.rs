@@ -6,7 +6,7 @@
 //! wakes the others ([`transport`]).
 
 mod answers;
-mod log_buffer;
+mod descriptors;
 mod transport;
 
 pub(crate) use transport::{Framed, FramedError, Pipes};

@@ -12,7 +12,6 @@
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::io;
-use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -20,19 +19,15 @@ use std::time::SystemTime;
 
 use bytes::{Buf, Bytes};
 use oxwhisk_entity::{ActivationId, ByteSize};
-use rustix::net::{SendAncillaryBuffer, SendFlags};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{Interest, Ready};
 
 use super::answers::{AnswerReader, Fill, Key, Line, Refusal};
-use super::log_buffer::LogBuffer;
+use super::descriptors::{Turn, one_line, read_log, write_vectored};
+use crate::log_buffer::LogBuffer;
 use crate::watched::watch;
 use crate::{LogOutcome, Logs, Response, ResponseLimit, Stream};
 
-/// Reads of one pipe in one turn; a container that prints without end must not starve other tasks.
-const READS_PER_TURN: usize = 8;
-/// Bytes of one read of a log pipe.
-const LOG_READ: usize = 16 * 1024;
 /// Activations whose log frames are kept until they are asked for.
 const LOGS_MAX: usize = 1024;
 
@@ -416,17 +411,6 @@ impl Framed {
     }
 }
 
-/// What a turn of driving achieved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Turn {
-    /// Nothing could be read or written; the wakers are registered.
-    Idle,
-    /// Something moved: look again.
-    Progress,
-    /// Something moved and more is there, but other tasks must have their turn.
-    Busy,
-}
-
 impl State {
     fn lose(&mut self) -> Turn {
         self.failure.get_or_insert(FramedError::Lost);
@@ -516,76 +500,4 @@ impl State {
             self.wake(slot);
         }
     }
-}
-
-fn read_log(
-    fd: &AsyncFd<OwnedFd>,
-    stream: Stream,
-    open: &mut bool,
-    log: &mut LogBuffer,
-    cx: &mut Context<'_>,
-) -> Turn {
-    let mut turn = Turn::Idle;
-    let mut buffer = [MaybeUninit::<u8>::uninit(); LOG_READ];
-    for _ in 0..READS_PER_TURN {
-        if !*open {
-            return turn;
-        }
-        let Poll::Ready(guard) = fd.poll_read_ready(cx) else {
-            return turn;
-        };
-        turn = Turn::Progress;
-        let Ok(mut guard) = guard else {
-            *open = false;
-            return turn;
-        };
-        match rustix::io::read(fd.get_ref(), &mut buffer) {
-            Ok((bytes, rest)) if !bytes.is_empty() => {
-                log.feed(stream, bytes, SystemTime::now());
-                if !rest.is_empty() {
-                    guard.clear_ready_matching(Ready::READABLE);
-                }
-            }
-            Err(rustix::io::Errno::AGAIN) => guard.clear_ready_matching(Ready::READABLE),
-            Err(rustix::io::Errno::INTR) => {}
-            Ok(_) | Err(_) => {
-                *open = false;
-                log.close(stream, SystemTime::now());
-            }
-        }
-    }
-    Turn::Busy
-}
-
-fn write_vectored(fd: &OwnedFd, parts: &[&[u8]]) -> Result<usize, rustix::io::Errno> {
-    let mut slices = [
-        io::IoSlice::new(&[]),
-        io::IoSlice::new(&[]),
-        io::IoSlice::new(&[]),
-    ];
-    for (slice, part) in slices.iter_mut().zip(parts) {
-        *slice = io::IoSlice::new(part);
-    }
-    rustix::net::sendmsg(
-        fd,
-        &slices,
-        &mut SendAncillaryBuffer::default(),
-        SendFlags::NOSIGNAL,
-    )
-}
-
-/// A raw line break in JSON stands between tokens, where a blank is as good.
-fn one_line(body: Bytes) -> Bytes {
-    if memchr::memchr2(b'\n', b'\r', &body).is_none() {
-        return body;
-    }
-    body.iter()
-        .map(|&byte| {
-            if byte == b'\n' || byte == b'\r' {
-                b' '
-            } else {
-                byte
-            }
-        })
-        .collect()
 }

@@ -26,11 +26,31 @@ pub(super) struct Ended {
     pub(super) memory_exhausted: bool,
 }
 
+/// A container that nobody has taken over yet; dropping it kills the container.
+#[derive(Debug)]
+pub(super) struct Unclaimed(Option<OwnedFd>);
+
+impl Unclaimed {
+    /// Takes the container over; returns its pidfd.
+    pub(super) fn claim(mut self) -> Option<OwnedFd> {
+        self.0.take()
+    }
+}
+
+impl Drop for Unclaimed {
+    fn drop(&mut self) {
+        if let Some(pidfd) = &self.0 {
+            // It may have ended already.
+            let _ = rustix::process::pidfd_send_signal(pidfd, rustix::process::Signal::KILL);
+        }
+    }
+}
+
 /// What the helper answered to the order to make a container.
 #[derive(Debug)]
 pub(super) enum Creation {
     Created {
-        pidfd: OwnedFd,
+        process: Unclaimed,
         freezer: Option<OwnedFd>,
         listener: Option<OwnedFd>,
     },
@@ -130,19 +150,14 @@ impl Connection {
                 let freezer = if freezer { fds.next() } else { None };
                 let listener = if listener { fds.next() } else { None };
                 let creation = Creation::Created {
-                    pidfd,
+                    process: Unclaimed(Some(pidfd)),
                     freezer,
                     listener,
                 };
-                let left = match waiting.created.remove(&serial) {
-                    Some(sender) => sender.send(creation).err(),
-                    None => Some(creation),
-                };
-                // Whoever asked has given up meanwhile.
-                if let Some(Creation::Created { pidfd, .. }) = left {
-                    let _ =
-                        rustix::process::pidfd_send_signal(pidfd, rustix::process::Signal::KILL);
-                }
+                let _ = waiting
+                    .created
+                    .remove(&serial)
+                    .map(|sender| sender.send(creation));
             }
             Report::Refused {
                 serial,

@@ -162,19 +162,23 @@ impl Freezer {
         rustix::io::pwrite(&self.file, text, 0).map(drop)
     }
 
+    fn is_frozen(&self) -> rustix::io::Result<bool> {
+        let mut state = [0; 16];
+        let count = rustix::io::pread(&self.file, &mut state, 0)?;
+        Ok(state
+            .get(..count)
+            .is_some_and(|text| text.starts_with(b"FROZEN")))
+    }
+
     /// Freezes and waits until no process runs any more.
     async fn freeze(&self) -> io::Result<()> {
         self.write(Freeze::Freeze)?;
-        // Version 2 freezes on its own in the end; version 1 may need to be asked again.
-        while self.version == Version::V1 {
-            let mut state = [0; 16];
-            let count = rustix::io::pread(&self.file, &mut state, 0)?;
-            if state
-                .get(..count)
-                .is_some_and(|text| text.starts_with(b"FROZEN"))
-            {
-                break;
-            }
+        if self.version == Version::V2 {
+            // It freezes on its own in the end; until then processes only run kernel code.
+            return Ok(());
+        }
+        // Version 1 may need to be asked again.
+        while !self.is_frozen()? {
             tokio::time::sleep(Duration::from_millis(1)).await;
             self.write(Freeze::Freeze)?;
         }

@@ -15,6 +15,7 @@ use super::cgroup::{self, CgroupLayout, CgroupLocks, Controller};
 use super::config::{NetworkMode, SandboxConfig};
 use super::connection::{Connection, Creation, borrow};
 use super::container::{Freezer, SandboxContainer};
+use super::probe::{Finding, assess};
 use super::wire::{Abilities, CreateOrder, Limits, Order, RuntimeOrder, Start};
 use crate::framed::{Framed, FramedError, Pipes};
 use crate::{Container, ContainerFactory, ContainerSpec, CreateError, Runtime};
@@ -82,6 +83,12 @@ impl SandboxFactory {
             next_serial: AtomicU64::new(1),
             runtimes: Mutex::default(),
         })
+    }
+
+    /// Reports how well each mechanism of isolation works here.
+    #[must_use]
+    pub fn findings(&self) -> Vec<Finding> {
+        assess(&self.abilities, &self.layout, &self.config.network)
     }
 
     /// Returns the runtime's number, and whether the helper does not know it yet.
@@ -168,10 +175,15 @@ impl SandboxFactory {
             )),
             Ok(Creation::Refused { step, errno }) => Err(refused(spec, &step, errno)),
             Ok(Creation::Created {
-                pidfd,
+                process,
                 freezer,
                 listener,
             }) => {
+                let Some(pidfd) = process.claim() else {
+                    return Err(failed("take over the container")(
+                        io::ErrorKind::NotFound.into(),
+                    ));
+                };
                 let listeners = match (&self.config.network, listener) {
                     (NetworkMode::Api { listeners, .. }, Some(listener)) => {
                         listeners.opened(&spec.id, listener.into());
@@ -288,12 +300,5 @@ impl ContainerFactory for SandboxFactory {
             // The reader ends when the helper has; it does not panic.
             let _ = reader.await;
         }
-    }
-}
-
-impl SandboxFactory {
-    /// What the helper can do and where its control groups are.
-    pub(super) fn abilities(&self) -> (&Abilities, &CgroupLayout) {
-        (&self.abilities, &self.layout)
     }
 }

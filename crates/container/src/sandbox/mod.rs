@@ -15,9 +15,11 @@ mod connection;
 mod container;
 mod factory;
 mod helper;
+mod probe;
 mod wire;
 
 pub use config::{ApiListeners, HelperProgram, NetworkMode, SandboxConfig};
 pub use connection::HELPER_NAME;
 pub use factory::{SandboxFactory, StartError};
 pub use helper::helper_main;
+pub use probe::{Finding, Level, probe};

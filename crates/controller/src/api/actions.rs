@@ -8,7 +8,7 @@ use oxwhisk_entity::{
 };
 use oxwhisk_store::{ArtifactQuery, Collection, Scope};
 
-use super::edit::{CommonEdit, already_exists, check_size, count_reply, list_reply};
+use super::edit::{CommonEdit, LateEdit, already_exists, check_size, count_reply, list_reply};
 use super::{Caller, EntityRef};
 use crate::controller::Controller;
 use crate::entities::{Stored, WhiskEntity};
@@ -106,15 +106,13 @@ impl Controller {
         entity: &EntityRef,
     ) -> Result<Reply, ApiError> {
         let edit = self.parse_action(caller)?;
+        if let Some(Exec::Sequence(components)) = &edit.exec {
+            self.entitled_to_all(caller.identity, Privilege::Read, components)
+                .await?;
+        }
         let overwrite = caller.request.query.flag("overwrite", false)?;
-        let late = edit.common.late()?;
-        let limits = match edit.common.member("limits") {
-            None => LimitsPatch::default(),
-            Some(value) => LimitsPatch::from_json(value)
-                .map_err(|error| ApiError::malformed(&error.to_string()))?,
-        };
-        let removed = removed_annotations(&edit.common)?;
-        self.check_action_limits(caller, limits)?;
+        let details = Details::parse(&edit.common)?;
+        self.check_action_limits(caller, details.limits)?;
         let name = self.writable_name(caller, entity).await?;
         let existing = self.entities.get::<WhiskAction>(&name).await?;
         if existing.is_some() && !overwrite {
@@ -126,46 +124,16 @@ impl Controller {
             .or_else(|| existing.as_ref().map(|found| &found.entity.exec))
             .map(Exec::kind);
         self.check_kind(caller, kind)?;
+        if let Some(Exec::Sequence(components)) = &edit.exec {
+            self.check_components(&name, components).await?;
+        }
         let now = self.clock.epoch_ms();
         let (action, replaces) = match existing {
-            None => {
-                let exec = edit.exec.ok_or_else(|| {
-                    ApiError::new(StatusCode::BAD_REQUEST, messages::EXEC_UNDEFINED)
-                })?;
-                let annotations = edit.common.annotations.unwrap_or_default();
-                let action = WhiskAction {
-                    namespace: name.path,
-                    name: name.name,
-                    annotations: created_annotations(&annotations, exec.kind()),
-                    exec,
-                    parameters: edit.common.parameters.unwrap_or_default(),
-                    limits: limits.apply(ActionLimits::default()),
-                    version: late.version.unwrap_or(SemVer::FIRST),
-                    publish: late.publish.unwrap_or(false),
-                    updated: now,
-                };
-                (action, None)
-            }
+            None => (created(name, edit, &details, now)?, None),
             Some(Stored {
                 entity: old,
                 revision,
-            }) => {
-                let exec = edit.exec.unwrap_or(old.exec);
-                let annotations = old.annotations.without(&removed);
-                let annotations = annotations.merged(&edit.common.annotations.unwrap_or_default());
-                let action = WhiskAction {
-                    annotations: annotations.with("exec", Json::from(exec.kind())),
-                    exec,
-                    parameters: edit.common.parameters.unwrap_or(old.parameters),
-                    limits: limits.apply(old.limits),
-                    version: late.version.unwrap_or_else(|| old.version.next_patch()),
-                    publish: late.publish.unwrap_or(old.publish),
-                    updated: now,
-                    namespace: old.namespace,
-                    name: old.name,
-                };
-                (action, Some(revision))
-            }
+            }) => (updated(old, edit, &details, now), Some(revision)),
         };
         let whole = self.entities.with_code(&action).await?;
         self.entities
@@ -192,6 +160,7 @@ impl Controller {
         let members = body
             .members()
             .ok_or_else(|| ApiError::malformed("Object expected in field 'exec'"))?;
+        let own = &caller.identity.namespace.name;
         let exec = match members.get_some("exec") {
             None => None,
             Some(value) => Some(Exec::from_request(value, &self.config.manifest).map_err(
@@ -208,6 +177,15 @@ impl Controller {
             self.config.limits.exec,
         )?;
         common.check_sizes(self.config.limits.parameters)?;
+        let exec = exec.map(|exec| match exec {
+            Exec::Sequence(components) => Exec::Sequence(
+                components
+                    .iter()
+                    .map(|component| component.resolve(own))
+                    .collect(),
+            ),
+            Exec::Code(_) => exec,
+        });
         Ok(ActionEdit { common, exec })
     }
 
@@ -273,6 +251,100 @@ impl Controller {
         }
         Ok(name)
     }
+}
+
+/// The members of a request that are read after its query parameters.
+#[derive(Debug)]
+struct Details {
+    late: LateEdit,
+    limits: LimitsPatch,
+    /// Keys of annotations to drop.
+    removed: Vec<String>,
+}
+
+impl Details {
+    fn parse(common: &CommonEdit) -> Result<Self, ApiError> {
+        let late = common.late()?;
+        let limits = common
+            .member("limits")
+            .map(LimitsPatch::from_json)
+            .transpose();
+        let limits = limits
+            .map_err(|error| ApiError::malformed(&error.to_string()))?
+            .unwrap_or_default();
+        Ok(Self {
+            late,
+            limits,
+            removed: removed_annotations(common)?,
+        })
+    }
+}
+
+fn created(
+    name: FullyQualifiedName,
+    edit: ActionEdit,
+    details: &Details,
+    now: u64,
+) -> Result<WhiskAction, ApiError> {
+    let exec = edit
+        .exec
+        .ok_or_else(|| ApiError::new(StatusCode::BAD_REQUEST, messages::EXEC_UNDEFINED))?;
+    let annotations = edit.common.annotations.unwrap_or_default();
+    Ok(WhiskAction {
+        namespace: name.path,
+        name: name.name,
+        annotations: created_annotations(&annotations, exec.kind()),
+        parameters: own_parameters(&exec, edit.common.parameters.unwrap_or_default()),
+        exec,
+        limits: details.limits.apply(ActionLimits::default()),
+        version: details.late.version.unwrap_or(SemVer::FIRST),
+        publish: details.late.publish.unwrap_or(false),
+        updated: now,
+    })
+}
+
+fn updated(old: WhiskAction, edit: ActionEdit, details: &Details, now: u64) -> WhiskAction {
+    let becomes_sequence = matches!(edit.exec, Some(Exec::Sequence(_)));
+    let was_sequence = matches!(old.exec, Exec::Sequence(_));
+    let kept = if becomes_sequence {
+        old.annotations.clone()
+    } else {
+        old.annotations.without(&details.removed)
+    };
+    let annotations = kept.merged(&edit.common.annotations.unwrap_or_default());
+    // The parameters of a sequence are its own and mean nothing to code that takes its place.
+    let parameters = match (edit.common.parameters, &edit.exec) {
+        (Some(given), _) => given,
+        (None, Some(Exec::Code(_))) if was_sequence => Parameters::default(),
+        (None, _) => old.parameters,
+    };
+    let exec = edit.exec.unwrap_or(old.exec);
+    WhiskAction {
+        annotations: annotations.with("exec", Json::from(exec.kind())),
+        parameters: own_parameters(&exec, parameters),
+        exec,
+        limits: details.limits.apply(old.limits),
+        version: details
+            .late
+            .version
+            .unwrap_or_else(|| old.version.next_patch()),
+        publish: details.late.publish.unwrap_or(old.publish),
+        updated: now,
+        namespace: old.namespace,
+        name: old.name,
+    }
+}
+
+/// A sequence has one parameter, the names of its components, whatever the request says (entities §3.3).
+fn own_parameters(exec: &Exec, given: Parameters) -> Parameters {
+    let Exec::Sequence(components) = exec else {
+        return given;
+    };
+    let names: Vec<String> = components
+        .iter()
+        .map(FullyQualifiedName::to_slashed)
+        .collect();
+    [("_actions", Json::of(&names))].into_iter().collect()
 }
 
 /// A new action is not told the caller's key unless its request says something about it (entities §3.3).

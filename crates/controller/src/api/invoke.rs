@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::StatusCode;
 use oxwhisk_bus::TransactionId;
 use oxwhisk_entity::json::JsonKind;
-use oxwhisk_entity::{Json, ResponseStatus, WhiskActivation};
+use oxwhisk_entity::{Exec, Json, Privilege, ResponseStatus, WhiskActivation};
 
 use super::edit::check_size;
 use super::{Caller, EntityRef};
@@ -20,7 +20,7 @@ const MAX_WAIT_MS: u64 = 60_000;
 
 impl Controller {
     pub(crate) async fn post_action(
-        &self,
+        self: &Arc<Self>,
         caller: &Caller<'_>,
         entity: &EntityRef,
     ) -> Result<Reply, ApiError> {
@@ -39,6 +39,10 @@ impl Controller {
         }
         let name = action_name(&caller.namespace, entity.package.as_ref(), &entity.name);
         let resolved = self.resolve(&name).await?;
+        if let Exec::Sequence(components) = &resolved.action.exec {
+            self.entitled_to_all(caller.identity, Privilege::Activate, components)
+                .await?;
+        }
         let invocation = Invocation {
             user: Arc::clone(caller.identity),
             action: name,
@@ -89,7 +93,7 @@ fn finished(activation: &WhiskActivation, only_result: bool) -> Reply {
     let body = if only_result || is_array {
         activation.response.result_or_empty()
     } else {
-        activation.to_api_without_logs()
+        activation.to_api()
     };
     Reply::new(status, Entity::Json(body)).with_activation(activation.activation_id)
 }

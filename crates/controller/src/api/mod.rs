@@ -3,10 +3,12 @@
 mod actions;
 mod activations;
 mod edit;
+mod fire;
 mod info;
 mod invoke;
 mod namespaces;
 mod packages;
+mod rules;
 mod triggers;
 
 pub(crate) use actions::created_annotations;
@@ -40,7 +42,7 @@ pub(crate) struct EntityRef {
 impl Controller {
     /// Carries out a call on a namespace. The order of checks is the one of rest-api §5.2.
     pub(crate) async fn call(
-        &self,
+        self: &Arc<Self>,
         request: &Request,
         identity: &Arc<Identity>,
         namespace: EntityName,
@@ -92,7 +94,7 @@ impl Controller {
     }
 
     async fn entity(
-        &self,
+        self: &Arc<Self>,
         caller: &Caller<'_>,
         collection: Collection,
         entity: &EntityRef,
@@ -132,9 +134,12 @@ impl Controller {
             (Collection::Triggers, Verb::Get) => self.get_trigger(caller, &entity.name).await,
             (Collection::Triggers, Verb::Put) => self.put_trigger(caller, &entity.name).await,
             (Collection::Triggers, Verb::Delete) => self.delete_trigger(caller, &entity.name).await,
-            (Collection::Packages | Collection::Triggers | Collection::Rules, _) => {
-                Err(ApiError::no_route())
-            }
+            (Collection::Triggers, Verb::Post) => self.fire_trigger(caller, &entity.name).await,
+            (Collection::Rules, Verb::Get) => self.get_rule(caller, &entity.name).await,
+            (Collection::Rules, Verb::Put) => self.put_rule(caller, &entity.name).await,
+            (Collection::Rules, Verb::Delete) => self.delete_rule(caller, &entity.name).await,
+            (Collection::Rules, Verb::Post) => self.post_rule(caller, &entity.name).await,
+            (Collection::Packages, Verb::Post) => Err(ApiError::no_route()),
         }
     }
 
@@ -148,7 +153,11 @@ impl Controller {
     }
 
     /// Counts an activation against the limits of the namespace. Source: invocation §8.
-    fn throttle(&self, identity: &Identity, collection: Collection) -> Result<(), ApiError> {
+    pub(crate) fn throttle(
+        &self,
+        identity: &Identity,
+        collection: Collection,
+    ) -> Result<(), ApiError> {
         let limits = &self.config.limits;
         let uuid = &identity.namespace.uuid;
         let refuse = |text| Err(ApiError::new(http::StatusCode::TOO_MANY_REQUESTS, text));

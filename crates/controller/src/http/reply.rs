@@ -13,6 +13,8 @@ use crate::messages;
 /// The entity of an answer.
 #[derive(Debug, Clone)]
 pub(crate) enum Entity {
+    /// None.
+    Empty,
     /// A JSON text.
     Json(Json),
     /// Plain text in UTF-8.
@@ -67,8 +69,10 @@ impl Reply {
 
     /// Adds the general headers and checks that the caller takes the answer.
     pub(crate) fn into_response(self, request: &Request) -> Response<Full<Bytes>> {
-        let offered = self.entity.media_type();
-        if self.status.is_success() && !accepts(&request.headers, offered) {
+        if self.status.is_success()
+            && let Some(offered) = self.entity.media_type()
+            && !accepts(&request.headers, offered)
+        {
             let shown = if matches!(self.entity, Entity::Text(_)) {
                 "text/plain"
             } else {
@@ -110,10 +114,9 @@ impl Reply {
         let mut headers = self.headers;
         headers.insert(REQUEST_ID, id.header());
         self.cors.add_to(&mut headers);
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static(self.entity.media_type()),
-        );
+        if let Some(media_type) = self.entity.media_type() {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+        }
         let mut response = Response::new(Full::new(self.entity.into_bytes()));
         *response.status_mut() = self.status;
         *response.headers_mut() = headers;
@@ -122,16 +125,18 @@ impl Reply {
 }
 
 impl Entity {
-    fn media_type(&self) -> &'static str {
+    fn media_type(&self) -> Option<&'static str> {
         match self {
-            Self::Json(_) => "application/json",
-            Self::Text(_) => "text/plain; charset=UTF-8",
-            Self::Html(_) => "text/html; charset=UTF-8",
+            Self::Empty => None,
+            Self::Json(_) => Some("application/json"),
+            Self::Text(_) => Some("text/plain; charset=UTF-8"),
+            Self::Html(_) => Some("text/html; charset=UTF-8"),
         }
     }
 
     fn into_bytes(self) -> Bytes {
         match self {
+            Self::Empty => Bytes::new(),
             Self::Json(json) => Bytes::copy_from_slice(json.text().as_bytes()),
             Self::Text(text) | Self::Html(text) => text.into(),
         }

@@ -38,3 +38,6 @@ impl Journal for StoreJournal {
         Ok(entries.into_iter().map(entry).collect())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,10 @@ use crate::settings::Settings;
 pub(crate) struct Kinds {
     pub(crate) manifest: ExecManifest,
     pub(crate) runtimes: Vec<Arc<Runtime>>,
+    /// Folder of the packages that Node.js actions find.
+    pub(crate) npm_folder: PathBuf,
+    /// Whether they are installed.
+    pub(crate) has_npm_packages: bool,
 }
 
 /// How many containers of each family's default kind are kept started, and the memory of each in MB.
@@ -36,16 +40,25 @@ pub(crate) fn discover(settings: &Settings) -> Result<Kinds> {
         cache_dir: Some(settings.data_dir.clone()),
     };
     let mut found = discovery::find(&places);
+    found.retain(|interpreter| interpreter.version >= oldest(interpreter.family));
+    let defaults = defaults(&found);
     found.sort_by_key(|interpreter| (interpreter.family, interpreter.version));
     let text = match &settings.manifest {
         Some(path) => {
             std::fs::read(path).with_context(|| format!("could not read `{}`", path.display()))?
         }
-        None => manifest_of(&found).to_string().into_bytes(),
+        None => manifest_of(&found, &defaults).to_string().into_bytes(),
     };
     let manifest = ExecManifest::parse(&text).context("could not use the runtimes manifest")?;
-    let runtimes = runtimes(&found, &manifest, &launchers);
-    Ok(Kinds { manifest, runtimes })
+    let runtimes = runtimes(&found, &defaults, &manifest, &launchers);
+    let npm_folder = launchers.join("nodejs");
+    let has_npm_packages = npm_folder.join("node_modules/openwhisk").is_dir();
+    Ok(Kinds {
+        manifest,
+        runtimes,
+        npm_folder,
+        has_npm_packages,
+    })
 }
 
 /// Finds the folder of the launchers: what the settings say, beside the program, or the source tree.
@@ -76,36 +89,58 @@ fn launchers(settings: &Settings) -> Result<PathBuf> {
     }
 }
 
-/// Makes a manifest of the interpreters: the newest of each family is its default.
-fn manifest_of(found: &[Interpreter]) -> Value {
+/// The oldest version that the launchers are written for.
+fn oldest(family: Family) -> (u32, u32) {
+    match family {
+        Family::Node => (18, 0),
+        Family::Python => (3, 9),
+    }
+}
+
+/// The default kind of each family: the interpreter that the search path, or else the version manager, names first.
+fn defaults(found: &[Interpreter]) -> Vec<String> {
+    let first = |family| {
+        found
+            .iter()
+            .find(|interpreter| interpreter.family == family)
+    };
+    [Family::Node, Family::Python]
+        .into_iter()
+        .filter_map(first)
+        .map(|interpreter| interpreter.runtime.kind.clone())
+        .collect()
+}
+
+/// Makes a manifest of the interpreters.
+fn manifest_of(found: &[Interpreter], defaults: &[String]) -> Value {
     let mut families: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
     for interpreter in found {
         let kind = &interpreter.runtime.kind;
         let (family, version) = kind.split_once(':').unwrap_or((kind, ""));
-        let last = found
-            .iter()
-            .filter(|other| other.family == interpreter.family)
-            .next_back();
-        let default = last.is_some_and(|last| last.runtime.kind == *kind);
-        let stem_cells = if default {
-            vec![json!({"initialCount": STEM_CELLS, "memory": format!("{STEM_CELL_MB} MB")})]
-        } else {
-            Vec::new()
-        };
+        let is_default = defaults.contains(kind);
+        let stem_cells =
+            json!({"initialCount": STEM_CELLS, "memory": format!("{STEM_CELL_MB} MB")});
         families.entry(family).or_default().push(json!({
             "kind": kind,
-            "default": default,
+            "default": is_default,
             "deprecated": false,
             "image": {"prefix": "openwhisk", "name": format!("action-{family}-v{version}"), "tag": "nightly"},
             "attached": {"attachmentName": "codefile", "attachmentType": "text/plain"},
-            "stemCells": stem_cells,
+            "stemCells": if is_default { vec![stem_cells] } else { Vec::new() },
         }));
     }
     if let Some(python) = families.get_mut("python") {
-        python.push(alias(python.last(), "python:3"));
+        let default = python
+            .iter()
+            .find(|runtime| runtime.get("default") == Some(&Value::Bool(true)));
+        let alias = alias(default, PYTHON_3);
+        python.push(alias);
     }
     json!({"runtimes": families})
 }
+
+/// The kind that means whatever Python there is.
+const PYTHON_3: &str = "python:3";
 
 /// Another name for a kind.
 fn alias(of: Option<&Value>, kind: &str) -> Value {
@@ -119,16 +154,19 @@ fn alias(of: Option<&Value>, kind: &str) -> Value {
 }
 
 /// Says for each kind of the manifest how it is started; kinds that nothing serves are left out.
-fn runtimes(found: &[Interpreter], manifest: &ExecManifest, launchers: &Path) -> Vec<Arc<Runtime>> {
+fn runtimes(
+    found: &[Interpreter],
+    defaults: &[String],
+    manifest: &ExecManifest,
+    launchers: &Path,
+) -> Vec<Arc<Runtime>> {
     let serves = |interpreter: &Interpreter, kind: &str| {
-        let exact = interpreter.runtime.kind == kind;
-        exact || (kind == "python:3" && interpreter.family == Family::Python)
+        let is_default = defaults.contains(&interpreter.runtime.kind);
+        interpreter.runtime.kind == kind
+            || (kind == PYTHON_3 && interpreter.family == Family::Python && is_default)
     };
     let of_kind = |kind: &str| {
-        let interpreter = found
-            .iter()
-            .rev()
-            .find(|interpreter| serves(interpreter, kind))?;
+        let interpreter = found.iter().find(|interpreter| serves(interpreter, kind))?;
         Some(Arc::new(started(interpreter, kind, launchers)))
     };
     manifest.kinds().filter_map(of_kind).collect()
@@ -140,7 +178,7 @@ fn started(interpreter: &Interpreter, kind: &str, launchers: &Path) -> Runtime {
     kind.clone_into(&mut runtime.kind);
     let (folder, flags, script): (&str, &[&str], &str) = match interpreter.family {
         Family::Node => ("nodejs", &[], "launcher.js"),
-        Family::Python => ("python", &[], "launcher.py"),
+        Family::Python => ("python", &["-S", "-E", "-s", "-X", "utf8"], "launcher.py"),
     };
     let folder = launchers.join(folder);
     runtime

@@ -183,6 +183,7 @@ impl Platform {
         } = self;
         // Without receivers everything has stopped already.
         let _all_gone = stop.send(true);
+        controller.drain().await;
         invoker.stop().await;
         bus.shut_down();
         for task in tasks {

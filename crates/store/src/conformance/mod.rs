@@ -1,6 +1,6 @@
 //! What every backend promises, one function for each promise.
 //!
-//! ```ignore
+//! ```text
 //! oxwhisk_store::conformance_suite!(embedded, EmbeddedStore::in_temp_dir().unwrap());
 //! oxwhisk_store::conformance_suite!(couchdb, CouchDbStore::from_env(), ignore = "needs CouchDB");
 //! ```

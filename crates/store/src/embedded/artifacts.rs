@@ -88,7 +88,7 @@ fn list(db: &Connection, query: &ArtifactQuery) -> rusqlite::Result<Vec<Stored>>
     values.push(Value::Integer(limit(query.limit)));
     values.push(Value::Integer(query.skip.into()));
     db.prepare_cached(&format!(
-        "{DOCUMENT}{condition} ORDER BY updated DESC, id DESC LIMIT ?3 OFFSET ?4"
+        "{DOCUMENT}{condition} ORDER BY updated DESC, revision DESC LIMIT ?3 OFFSET ?4"
     ))?
     .query_map(params_from_iter(values), stored)?
     .collect()

@@ -17,10 +17,7 @@ impl DirectoryLock {
     /// Takes the lock of a database and leaves the process id in it.
     pub(super) fn take(database: &Path) -> Result<Self, OpenError> {
         let path = lock_path(database);
-        let failed = |source| OpenError::Unwritable {
-            path: path.clone(),
-            source: Box::new(source),
-        };
+        let failed = |source| OpenError::unwritable(&path, source);
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)

@@ -15,6 +15,7 @@
 mod activations;
 mod artifacts;
 mod config;
+mod create;
 mod journal;
 mod lock;
 mod open;
@@ -22,6 +23,7 @@ mod pending;
 mod queue;
 mod readers;
 mod request;
+mod retention;
 mod schema;
 mod store;
 mod subjects;

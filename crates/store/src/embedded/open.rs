@@ -1,14 +1,17 @@
 //! Opening the database, and what can be wrong with it.
 
-use std::fs::{DirBuilder, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::DirBuilder;
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::create::{create_if_missing, make_tables};
 use super::lock::{DirectoryLock, Holder};
 use super::schema;
+use super::writer::is_full;
 
 /// Why a database cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +79,18 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    fn of(path: &Path, error: rusqlite::Error) -> Self {
+    pub(super) fn unwritable(path: &Path, source: std::io::Error) -> Self {
+        let path = path.to_owned();
+        match source.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::Full { path },
+            _ => Self::Unwritable {
+                path,
+                source: Box::new(source),
+            },
+        }
+    }
+
+    pub(super) fn of(path: &Path, error: rusqlite::Error) -> Self {
         let path = path.to_owned();
         match error.sqlite_error_code() {
             Some(ErrorCode::NotADatabase) => Self::NotAStore { path },
@@ -84,7 +98,7 @@ impl OpenError {
                 path,
                 source: Box::new(error),
             },
-            Some(ErrorCode::DiskFull) => Self::Full { path },
+            _ if is_full(&error) => Self::Full { path },
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::InUse {
                 path,
                 holder: Holder(None),
@@ -158,15 +172,14 @@ pub(super) fn open(location: &Location) -> Result<Opened, OpenError> {
         Location::File(path) => {
             make_directory(path)?;
             let lock = DirectoryLock::take(path)?;
-            make_file(path)?;
+            create_if_missing(path)?;
             Some(lock)
         }
         Location::Memory(_) => None,
     };
     let path = location.path();
-    let access = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     let connection = location
-        .connect(access)
+        .connect(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)
         .and_then(|connection| {
             connection.set_prepared_statement_cache_capacity(48);
             // Somebody's `sqlite3` may hold a lock for a moment.
@@ -202,18 +215,12 @@ fn prepare(connection: &Connection, path: &Path, location: &Location) -> Result<
             known: schema::VERSION,
         });
     }
-    let result = settings(connection, location).and_then(|()| {
-        if tables == 0 {
-            connection.execute_batch(&format!(
-                "BEGIN IMMEDIATE; {} PRAGMA application_id={}; PRAGMA user_version={}; COMMIT;",
-                schema::TABLES,
-                schema::APPLICATION_ID,
-                schema::VERSION
-            ))?;
-        }
-        Ok(())
-    });
-    result.map_err(|error| OpenError::of(path, error))
+    settings(connection, location)
+        .and_then(|()| match tables {
+            0 => make_tables(connection),
+            _ => Ok(()),
+        })
+        .map_err(|error| OpenError::of(path, error))
 }
 
 fn settings(connection: &Connection, location: &Location) -> rusqlite::Result<()> {
@@ -236,25 +243,5 @@ fn make_directory(database: &Path) -> Result<(), OpenError> {
         .recursive(true)
         .mode(0o700)
         .create(directory)
-        .map_err(|source| OpenError::Unwritable {
-            path: directory.to_owned(),
-            source: Box::new(source),
-        })
-}
-
-/// Makes the file readable by its owner only, since keys are in it. SQLite copies the mode to its
-/// other files.
-fn make_file(path: &Path) -> Result<(), OpenError> {
-    let opened = OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(path);
-    match opened {
-        Ok(_) => Ok(()),
-        Err(source) => Err(OpenError::Unwritable {
-            path: path.to_owned(),
-            source: Box::new(source),
-        }),
-    }
+        .map_err(|source| OpenError::unwritable(directory, source))
 }

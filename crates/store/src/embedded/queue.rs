@@ -1,7 +1,7 @@
 //! The bounded way to the writer.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, oneshot};
 
@@ -14,6 +14,9 @@ const BYTES_PER_PERMIT: usize = 4096;
 
 /// Bound of the queue: 8192 small changes, or 32 MiB. Callers wait while it is full.
 const PERMITS: u32 = 8192;
+
+/// With so many permits taken the writer waits for no more changes.
+const ENOUGH: usize = PERMITS as usize / 2;
 
 /// Changes on their way to the writer thread.
 #[derive(Debug)]
@@ -86,7 +89,7 @@ impl Queue {
             state.requests.push(Request { operation, reply });
             state.urgent |= urgent;
             state.permits += permits as usize;
-            wake
+            wake || state.permits >= ENOUGH
         };
         if wake {
             self.arrived.notify_one();
@@ -94,17 +97,17 @@ impl Queue {
         Ok(answer)
     }
 
-    /// Waits for changes, at most `idle` for the first and `window` for more that may wait.
-    pub(super) fn take(&self, idle: Duration, window: Duration) -> Taken {
+    /// Waits for changes, at most `idle` for the first. Those that may wait are left to gather until `ready`.
+    pub(super) fn take(&self, idle: Duration, ready: Instant) -> Taken {
         let nothing = |state: &mut State| state.requests.is_empty() && !state.closed;
         let (mut state, _) = self
             .arrived
             .wait_timeout_while(self.state(), idle, nothing)
             .unwrap_or_else(PoisonError::into_inner);
+        let window = ready.saturating_duration_since(Instant::now());
         if !window.is_zero() && !state.requests.is_empty() {
-            let half_full = PERMITS as usize / 2;
             let group =
-                |state: &mut State| !state.urgent && !state.closed && state.permits < half_full;
+                |state: &mut State| !state.urgent && !state.closed && state.permits < ENOUGH;
             (state, _) = self
                 .arrived
                 .wait_timeout_while(state, window, group)

@@ -3,11 +3,15 @@
 use std::sync::{Mutex, PoisonError};
 
 use rusqlite::Connection;
+use tokio::sync::Semaphore;
 
 use super::open::Location;
 
 /// How many idle connections are kept.
 const KEPT: usize = 4;
+
+/// How many long reads run at once, each with a thread and a connection; more wait.
+const LONG_READS: usize = 4;
 
 /// A pool of connections, opened when they are needed first.
 #[derive(Debug)]
@@ -15,6 +19,8 @@ pub(super) struct Readers {
     location: Location,
     /// Locked to take and to give back only, so a blocking lock.
     idle: Mutex<Vec<Connection>>,
+    /// Has a permit for each long read.
+    pub(super) long_reads: Semaphore,
 }
 
 impl Readers {
@@ -22,6 +28,7 @@ impl Readers {
         Self {
             location,
             idle: Mutex::default(),
+            long_reads: Semaphore::new(LONG_READS),
         }
     }
 

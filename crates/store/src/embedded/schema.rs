@@ -13,10 +13,11 @@ pub(super) const ROW_OVERHEAD: i64 = 120;
 ///
 /// - `documents.revision` is the rowid and is never used twice, so it serves as the revision: a document
 ///   that was deleted and made again never has a revision that it had before.
-/// - Both indexes of documents and the one of records end in the identifier, which orders equal times as
-///   CouchDB's views do.
+/// - Both indexes of documents end in the revision (the row's identifier), so that of two written in one
+///   millisecond the later comes first; the index of records ends in their identifiers, which are ordered by time.
 /// - Records are clustered by their identifiers, which are ordered by time: rows are appended.
 /// - `activations.name` is the key that the list filter `name` compares with.
+/// - `journal.position` is greater than that of every entry that is there, which is order enough.
 /// - `totals` has one row, changed in the transactions that change `activations`.
 pub(super) const TABLES: &str = "
 CREATE TABLE documents (
@@ -29,8 +30,8 @@ CREATE TABLE documents (
     public INTEGER NOT NULL,
     body TEXT NOT NULL
 ) STRICT;
-CREATE INDEX documents_by_namespace ON documents (collection, namespace, updated, id);
-CREATE INDEX documents_by_path ON documents (collection, path, updated, id);
+CREATE INDEX documents_by_namespace ON documents (collection, namespace, updated);
+CREATE INDEX documents_by_path ON documents (collection, path, updated);
 CREATE TABLE attachments (
     document TEXT NOT NULL,
     name TEXT NOT NULL,
@@ -47,10 +48,9 @@ CREATE TABLE activations (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX activations_by_start ON activations (namespace, start, id, name);
 CREATE TABLE totals (
-    records INTEGER NOT NULL,
-    bytes INTEGER NOT NULL
+    record_bytes INTEGER NOT NULL
 ) STRICT;
-INSERT INTO totals VALUES (0, 0);
+INSERT INTO totals VALUES (0);
 CREATE TABLE subjects (
     name TEXT PRIMARY KEY,
     blocked INTEGER NOT NULL
@@ -69,7 +69,7 @@ CREATE TABLE limits (
     body TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE journal (
-    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    position INTEGER PRIMARY KEY,
     id BLOB NOT NULL UNIQUE,
     started INTEGER NOT NULL,
     message BLOB NOT NULL

@@ -44,7 +44,7 @@ impl EmbeddedStore {
     /// # Errors
     /// [`OpenError`]; one process at a time can have it open.
     pub fn open(path: &Path, config: EmbeddedConfig) -> Result<Self, OpenError> {
-        Self::start(Location::File(path.to_owned()), config)
+        Self::start(Location::File(path.to_owned()), &config)
     }
 
     /// Opens an empty store in memory, which is gone when it is dropped. Nothing of it is durable.
@@ -54,7 +54,7 @@ impl EmbeddedStore {
     pub fn in_memory(config: EmbeddedConfig) -> Result<Self, OpenError> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self::start(Location::Memory(format!("oxwhisk-{number}")), config)
+        Self::start(Location::Memory(format!("oxwhisk-{number}")), &config)
     }
 
     /// Opens an empty store in a directory that is removed when it is dropped.
@@ -75,7 +75,7 @@ impl EmbeddedStore {
         Ok(store)
     }
 
-    fn start(location: Location, config: EmbeddedConfig) -> Result<Self, OpenError> {
+    fn start(location: Location, config: &EmbeddedConfig) -> Result<Self, OpenError> {
         let path = location.path();
         let opened = open::open(&location)?;
         let queue = Arc::new(Queue::new());
@@ -114,6 +114,8 @@ impl EmbeddedStore {
         &self,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
+        let permit = self.inner.readers.long_reads.acquire().await;
+        let _permit = permit.map_err(|error| StoreError::Unavailable(Box::new(error)))?;
         let inner = Arc::clone(&self.inner);
         tokio::task::spawn_blocking(move || inner.readers.read(query).map_err(unavailable))
             .await

@@ -13,28 +13,26 @@ use super::schema::ROW_OVERHEAD;
 
 type Outcome = rusqlite::Result<Result<Done, StoreError>>;
 
-/// How many records there are.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// What is kept up to date beside the tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Totals {
-    pub(super) records: i64,
-    /// Texts and an estimate for the rows around them.
-    pub(super) bytes: i64,
+    /// Texts of all records and an estimate for the rows around them.
+    pub(super) record_bytes: i64,
 }
 
 impl Totals {
     pub(super) fn read(connection: &Connection) -> rusqlite::Result<Self> {
-        connection.query_row("SELECT records, bytes FROM totals", [], |row| {
+        connection.query_row("SELECT record_bytes FROM totals", [], |row| {
             Ok(Self {
-                records: row.get(0)?,
-                bytes: row.get(1)?,
+                record_bytes: row.get(0)?,
             })
         })
     }
 
     pub(super) fn write(self, connection: &Connection) -> rusqlite::Result<()> {
         connection
-            .prepare_cached("UPDATE totals SET records = ?1, bytes = ?2")?
-            .execute(params![self.records, self.bytes])?;
+            .prepare_cached("UPDATE totals SET record_bytes = ?1")?
+            .execute([self.record_bytes])?;
         Ok(())
     }
 }
@@ -85,13 +83,12 @@ fn record(db: &Connection, totals: &mut Totals, row: &RecordRow) -> Outcome {
         .prepare_cached("INSERT OR IGNORE INTO activations (id, namespace, start, name, body) VALUES (?1, ?2, ?3, ?4, ?5)")?
         .execute(columns)?;
     if inserted == 1 {
-        totals.records += 1;
-        totals.bytes += ROW_OVERHEAD + length(&row.body);
+        totals.record_bytes += ROW_OVERHEAD + length(&row.body);
     } else {
         let earlier: i64 = db
             .prepare_cached("SELECT octet_length(body) FROM activations WHERE id = ?1")?
             .query_row([key], |row| row.get(0))?;
-        totals.bytes += length(&row.body) - earlier;
+        totals.record_bytes += length(&row.body) - earlier;
         db.prepare_cached(
             "UPDATE activations SET namespace = ?2, start = ?3, name = ?4, body = ?5 WHERE id = ?1",
         )?

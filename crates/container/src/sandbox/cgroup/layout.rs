@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use serde::{Deserialize, Serialize};
@@ -94,7 +95,6 @@ pub(crate) fn prepare(root: bool) -> (CgroupLayout, CgroupLocks) {
             .iter()
             .any(|name| name == Controller::Freezer.name())
     });
-    let name = own_name();
     let mut layout = CgroupLayout::default();
     let mut locks = Vec::new();
     // Version 1 comes first: a controller that is bound there is not available in version 2.
@@ -106,7 +106,7 @@ pub(crate) fn prepare(root: bool) -> (CgroupLayout, CgroupLocks) {
                 .collect();
             let place = places(mount, root)
                 .into_iter()
-                .find_map(|place| take(mount, &place, &name, &missing).ok());
+                .find_map(|place| take(mount, &place, &missing).ok());
             if let Some((hierarchy, lock)) = place {
                 layout.hierarchies.push(hierarchy);
                 locks.push(lock);
@@ -116,13 +116,19 @@ pub(crate) fn prepare(root: bool) -> (CgroupLayout, CgroupLocks) {
     (layout, CgroupLocks { _folders: locks })
 }
 
-/// The process id and the start time: two servers never share them, even in different pid namespaces
-/// the lock decides.
-fn own_name() -> String {
+/// A name that no other folder has: process id, start time and a number.
+///
+/// Servers in different pid namespaces may share the first two; then the one that comes second takes another number.
+fn new_name() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let after = stat.rsplit_once(')').map_or("", |(_, after)| after);
     let start = after.split_ascii_whitespace().nth(19).unwrap_or("0");
-    format!("{PREFIX}{}-{start}", std::process::id())
+    format!(
+        "{PREFIX}{}-{start}-{}",
+        std::process::id(),
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    )
 }
 
 fn places(mount: &CgroupMount, root: bool) -> Vec<PathBuf> {
@@ -137,7 +143,6 @@ fn places(mount: &CgroupMount, root: bool) -> Vec<PathBuf> {
 fn take(
     mount: &CgroupMount,
     place: &Path,
-    name: &str,
     missing: &[Controller],
 ) -> io::Result<(Hierarchy, OwnedFd)> {
     let offered: Vec<_> = match mount.version {
@@ -151,26 +156,48 @@ fn take(
         return Err(io::ErrorKind::Unsupported.into());
     }
     remove_dead(place);
-    let folder = place.join(name);
-    match fs::create_dir(&folder) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
-    }
-    let taken = lock(&folder).and_then(|lock| {
-        let controllers = match mount.version {
-            Version::V1 => offered,
-            Version::V2 => enable(place, &folder, &offered)?,
-        };
-        Ok((
+    let (folder, lock) = new_folder(place)?;
+    let controllers = match mount.version {
+        Version::V1 => Ok(offered),
+        Version::V2 => enable(place, &folder, &offered),
+    };
+    match controllers {
+        Ok(controllers) => Ok((
             Hierarchy {
                 version: mount.version,
-                folder: folder.clone(),
+                folder,
                 controllers,
             },
             lock,
-        ))
-    });
-    taken.inspect_err(|_| drop(fs::remove_dir(&folder)))
+        )),
+        Err(error) => {
+            drop(fs::remove_dir(&folder));
+            Err(error)
+        }
+    }
+}
+
+/// Makes and locks a folder. Another server may take it for a dead one's before it is locked; then there is another try.
+fn new_folder(place: &Path) -> io::Result<(PathBuf, OwnedFd)> {
+    let mut problem = io::Error::from(io::ErrorKind::AlreadyExists);
+    for _ in 0..20 {
+        let folder = place.join(new_name());
+        let taken = fs::create_dir(&folder).and_then(|()| lock(&folder));
+        match taken {
+            Ok(lock) if is_same(&folder, &lock) => return Ok((folder, lock)),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(error),
+            Err(error) => problem = error,
+        }
+    }
+    Err(problem)
+}
+
+fn is_same(folder: &Path, lock: &OwnedFd) -> bool {
+    let inode = |status: rustix::fs::Stat| status.st_ino;
+    rustix::fs::stat(folder)
+        .map(inode)
+        .is_ok_and(|there| rustix::fs::fstat(lock).map(inode) == Ok(there))
 }
 
 /// Lets children of `folder` use the controllers and returns those that they can.

@@ -108,6 +108,9 @@ fn enter_root(plan: &Plan<'_>) -> Result<(), Failure> {
         .in_step("mount `/tmp`")?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
     rustix::mount::mount("tmpfs", "tmp", "tmpfs", flags, &*options).in_step("mount `/tmp`")?;
+    for path in &plan.template.in_tmp {
+        path.mount().in_step("mount the root")?;
+    }
     if plan.mount_proc {
         mount_proc("proc", MountFlags::RDONLY).in_step("mount `/proc`")?;
         for file in &plan.template.hidden_files {

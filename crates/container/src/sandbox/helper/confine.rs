@@ -165,7 +165,7 @@ pub(super) fn restrict_files() -> Result<(), Failure> {
         .map_err(failed)?
         .add_rule(beneath("/tmp", handled)?)
         .map_err(failed)?
-        .add_rule(beneath("/dev", device.into())?)
+        .add_rule(beneath("/dev", device)?)
         .map_err(failed)?
         .no_new_privs(false)
         .restrict_self()

@@ -3,16 +3,18 @@
 use std::collections::HashMap;
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal, WaitOptions};
 
 use super::child::{Plan, become_container};
-use super::network::NetworkPool;
+use super::network::{Network, NetworkPool};
 use super::root::{Template, enter_own_root};
 use super::seccomp::Filters;
 use super::spawn::{self, Side};
+use super::watchdog::{self, PidNamespace, Usage};
 use super::{Failure, InStep, confine, landlock_version};
 use crate::sandbox::cgroup::{ContainerGroup, Controller, GroupLimits, Groups};
 use crate::sandbox::wire::{self, Abilities, CreateOrder, Order, Report, Start};
@@ -41,7 +43,19 @@ struct Child {
     serial: u64,
     pidfd: OwnedFd,
     group: ContainerGroup,
+    /// Bytes of memory that it may use.
+    memory: u64,
+    /// Known if memory has to be watched.
+    namespace: Option<PidNamespace>,
+    /// It was killed for its memory by the watchdog.
+    exhausted: bool,
 }
+
+/// How often memory is looked at where no control group bounds it. A process may fill some hundred
+/// megabytes meanwhile; its own limit of data bounds that.
+const WATCH_INTERVAL: Duration = Duration::from_millis(25);
+/// How soon a control group that was still busy is tried again.
+const RETRY_INTERVAL: Duration = Duration::from_millis(2);
 
 struct Helper {
     socket: OwnedFd,
@@ -49,6 +63,8 @@ struct Helper {
     buffer: Vec<u8>,
     groups: Groups,
     memory_group: bool,
+    /// When memory was last looked at.
+    watched: Instant,
     networks: Option<NetworkPool>,
     host_network: bool,
     proc: OwnedFd,
@@ -102,6 +118,7 @@ impl Helper {
             buffer,
             groups,
             memory_group,
+            watched: Instant::now(),
             host_network: networks.is_none(),
             networks,
             proc: confine::open_proc()?,
@@ -126,6 +143,9 @@ impl Helper {
                 let _ = networks.collect();
             }
             self.retry_leftovers();
+            if !self.memory_group {
+                self.watch_memory();
+            }
             if order {
                 match wire::receive::<Order>(&self.socket, &mut self.buffer) {
                     Ok(Some((order, fds))) => self.obey(order, fds)?,
@@ -143,10 +163,12 @@ impl Helper {
         if let Some(networks) = &self.networks {
             fds.push(PollFd::new(networks.maker(), PollFlags::IN));
         }
-        let wait = (!self.leftovers.is_empty()).then_some(Timespec {
-            tv_sec: 0,
-            tv_nsec: 2_000_000,
-        });
+        let interval = if !self.leftovers.is_empty() {
+            Some(RETRY_INTERVAL)
+        } else {
+            (!self.memory_group && !self.children.is_empty()).then_some(WATCH_INTERVAL)
+        };
+        let wait = interval.and_then(|interval| Timespec::try_from(interval).ok());
         match rustix::event::poll(&mut fds, wait.as_ref()) {
             Err(rustix::io::Errno::INTR) | Ok(_) => {}
             Err(errno) => return Err(errno).in_step("wait for orders"),
@@ -181,17 +203,18 @@ impl Helper {
                     ),
                 }
             }
-            Order::Stop { serial, .. } => self.report(
-                &Report::Stopped {
-                    serial,
-                    errno: Some(libc::ENOSYS),
-                },
-                &[],
-            ),
+            Order::Stop { serial, stopped } => {
+                let errno = self
+                    .stop(serial, stopped)
+                    .err()
+                    .map(rustix::io::Errno::raw_os_error);
+                self.report(&Report::Stopped { serial, errno }, &[])
+            }
         }
     }
 
     fn create(&mut self, order: &CreateOrder, fds: Vec<OwnedFd>) -> Result<(), Failure> {
+        let serial = order.serial;
         let protocol = Failure {
             step: "read an order",
             errno: libc::EPROTO,
@@ -242,7 +265,20 @@ impl Helper {
             Ok(Side::Parent { pid, pidfd }) => {
                 drop(plan);
                 group.settle();
-                self.announce(order.serial, pid, pidfd, group, network)
+                let namespace = if self.memory_group {
+                    None
+                } else {
+                    PidNamespace::of(pid)
+                };
+                let child = Child {
+                    serial,
+                    pidfd,
+                    group,
+                    memory: order.limits.memory,
+                    namespace,
+                    exhausted: false,
+                };
+                self.announce(pid, child, network)
             }
             Err(errno) => {
                 drop(plan);
@@ -254,15 +290,13 @@ impl Helper {
 
     fn announce(
         &mut self,
-        serial: u64,
         pid: Pid,
-        pidfd: OwnedFd,
-        group: ContainerGroup,
-        network: Option<super::network::Network>,
+        child: Child,
+        network: Option<Network>,
     ) -> Result<(), Failure> {
-        let freezer = self.groups.freezer(&group);
+        let freezer = self.groups.freezer(&child.group);
         let fds: Vec<BorrowedFd<'_>> = [
-            Some(&pidfd),
+            Some(&child.pidfd),
             freezer.as_ref(),
             network.as_ref().map(|network| &network.listener),
         ]
@@ -271,20 +305,50 @@ impl Helper {
         .map(AsFd::as_fd)
         .collect();
         let report = Report::Created {
-            serial,
+            serial: child.serial,
             freezer: freezer.is_some(),
             listener: network.is_some(),
         };
         let sent = self.report(&report, &fds);
-        self.children.insert(
-            pid,
-            Child {
-                serial,
-                pidfd,
-                group,
-            },
-        );
+        self.children.insert(pid, child);
         sent
+    }
+
+    fn stop(&self, serial: u64, stopped: bool) -> rustix::io::Result<()> {
+        let child = self
+            .children
+            .values()
+            .find(|child| child.serial == serial)
+            .ok_or(rustix::io::Errno::SRCH)?;
+        let own = rustix::fs::open(
+            "/proc/self/ns/pid",
+            OFlags::RDONLY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?;
+        watchdog::signal_all(
+            &child.pidfd,
+            &own,
+            if stopped { Signal::STOP } else { Signal::CONT },
+        )
+    }
+
+    /// Kills containers that use more memory than they may.
+    fn watch_memory(&mut self) {
+        if self.children.is_empty() || self.watched.elapsed() < WATCH_INTERVAL {
+            return;
+        }
+        let usage = Usage::look();
+        for (pid, child) in &mut self.children {
+            let Some(namespace) = &child.namespace else {
+                continue;
+            };
+            if usage.exceeds(namespace, *pid, child.memory) {
+                child.exhausted = true;
+                // It may just have ended.
+                let _ = rustix::process::pidfd_send_signal(&child.pidfd, Signal::KILL);
+            }
+        }
+        self.watched = Instant::now();
     }
 
     /// A user of its own for each container, so that one cannot reach another even by a mistake of ours.
@@ -326,7 +390,7 @@ impl Helper {
             let Some(child) = self.children.remove(&pid) else {
                 continue;
             };
-            let memory_exhausted = self.groups.memory_exhausted(&child.group);
+            let memory_exhausted = child.exhausted || self.groups.memory_exhausted(&child.group);
             self.leftovers
                 .push((child.serial, child.group, memory_exhausted));
         }

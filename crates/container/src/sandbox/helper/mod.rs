@@ -12,6 +12,8 @@ mod network;
 mod root;
 mod seccomp;
 mod spawn;
+mod syscalls;
+mod watchdog;
 
 pub(crate) use confine::landlock_version;
 pub(crate) use events::SOCKET_NUMBER;

@@ -47,7 +47,7 @@ impl NetworkPool {
         let (ours, theirs) =
             rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
                 .in_step(STEP)?;
-        if fork_plain().in_step(STEP)? {
+        if fork_plain().in_step(STEP)?.is_none() {
             drop(ours);
             make_networks(&theirs, port);
         }

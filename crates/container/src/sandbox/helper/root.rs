@@ -55,8 +55,45 @@ pub(super) struct Template {
     /// Files and folders of `/proc` to hide, relative to the new root.
     pub(super) hidden_files: Vec<CString>,
     pub(super) hidden_folders: Vec<CString>,
+    /// What is to be mounted over the container's own `/tmp`.
+    pub(super) in_tmp: Vec<InTmp>,
     pub(super) command: Vec<CString>,
     pub(super) environment: Vec<CString>,
+}
+
+/// A file or folder of the host's `/tmp` that the runtime reads.
+#[derive(Debug)]
+pub(super) struct InTmp {
+    source: PathBuf,
+    /// Relative to the root.
+    target: PathBuf,
+    folder: bool,
+}
+
+impl InTmp {
+    /// Mounts it below the current folder, the new root, whose `/tmp` is already the container's own.
+    pub(super) fn mount(&self) -> io::Result<()> {
+        if self.folder {
+            fs::create_dir_all(&self.target)?;
+        } else {
+            fs::create_dir_all(self.target.parent().unwrap_or_else(|| Path::new("tmp")))?;
+            fs::File::create_new(&self.target)?;
+        }
+        rustix::mount::mount_bind(&self.source, &self.target)?;
+        let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
+        rustix::mount::mount_remount(&self.target, flags | kept_flags(&self.source)?, "")?;
+        Ok(())
+    }
+}
+
+/// Flags of a mount that an ordinary user may not take away, beside those that are set anyway.
+fn kept_flags(path: &Path) -> io::Result<MountFlags> {
+    let flags = rustix::fs::statvfs(path)?.f_flag;
+    Ok(if flags.contains(rustix::fs::StatVfsMountFlags::NOEXEC) {
+        MountFlags::NOEXEC
+    } else {
+        MountFlags::empty()
+    })
 }
 
 /// Moves the helper into a mount namespace and root of its own. Returns whether it has a fresh `/proc`.
@@ -69,7 +106,7 @@ pub(super) fn enter_own_root() -> Result<bool, Failure> {
         .iter()
         .map(Path::new)
         .find(|path| path.is_dir())
-        .unwrap_or(Path::new("/mnt"));
+        .unwrap_or_else(|| Path::new("/mnt"));
     mount_tmpfs(point, c"size=4m,mode=755").in_step("mount the helper's root")?;
     let old = point.join("host");
     fs::create_dir(&old).in_step("make the helper's root")?;
@@ -132,6 +169,7 @@ fn assemble(root: &Path, order: &RuntimeOrder, host_network: bool) -> Result<Tem
     let mut mounts = Mounts {
         root: root.to_owned(),
         wanted: Vec::new(),
+        in_tmp: Vec::new(),
     };
     mounts.skeleton(host_network).in_step(step)?;
     for path in order
@@ -161,6 +199,7 @@ fn assemble(root: &Path, order: &RuntimeOrder, host_network: bool) -> Result<Tem
             .in_step(step)?,
         hidden_files,
         hidden_folders,
+        in_tmp: mounts.in_tmp,
         command: order
             .command
             .iter()
@@ -196,6 +235,7 @@ struct Mounts {
     root: PathBuf,
     /// Paths to mount, free of links.
     wanted: Vec<PathBuf>,
+    in_tmp: Vec<InTmp>,
 }
 
 impl Mounts {
@@ -271,7 +311,7 @@ impl Mounts {
                     }
                     _ => {}
                 }
-                let parent = reached.parent().unwrap_or(Path::new("/"));
+                let parent = reached.parent().unwrap_or_else(|| Path::new("/"));
                 return self.place(&parent.join(target).join(components.as_path()), links);
             }
             let last = components.as_path().as_os_str().is_empty();
@@ -279,7 +319,16 @@ impl Mounts {
                 make_folder(&self.inside(&reached))?;
             }
         }
-        if reached != Path::new("/") {
+        if let Ok(target) = reached.strip_prefix("/")
+            && target.starts_with("tmp")
+        {
+            let source = host(&reached);
+            self.in_tmp.push(InTmp {
+                folder: fs::metadata(&source)?.is_dir(),
+                target: target.to_owned(),
+                source,
+            });
+        } else if reached != Path::new("/") {
             self.wanted.push(reached);
         }
         Ok(())

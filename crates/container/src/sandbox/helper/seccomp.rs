@@ -12,90 +12,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch,
-    sock_filter,
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch, sock_filter,
 };
 
+use super::syscalls::{ALLOWED, ALLOWED_HERE, ALLOWED_NUMBERS, BY_ARGUMENT, UNKNOWN};
 use super::{Failure, InStep};
-
-/// Allowed with any arguments, on every architecture.
-const ALLOWED: &[libc::c_long] = &[
-    libc::SYS_accept, libc::SYS_accept4, libc::SYS_bind, libc::SYS_brk, libc::SYS_capget, libc::SYS_capset,
-    libc::SYS_chdir, libc::SYS_clock_getres, libc::SYS_clock_gettime, libc::SYS_clock_nanosleep, libc::SYS_close,
-    libc::SYS_close_range, libc::SYS_connect, libc::SYS_copy_file_range, libc::SYS_dup, libc::SYS_dup3,
-    libc::SYS_epoll_create1, libc::SYS_epoll_ctl, libc::SYS_epoll_pwait, libc::SYS_epoll_pwait2, libc::SYS_eventfd2,
-    libc::SYS_execve, libc::SYS_execveat, libc::SYS_exit, libc::SYS_exit_group, libc::SYS_faccessat,
-    libc::SYS_faccessat2, libc::SYS_fadvise64, libc::SYS_fallocate, libc::SYS_fchdir, libc::SYS_fchmod,
-    libc::SYS_fchmodat, libc::SYS_fchown, libc::SYS_fchownat, libc::SYS_fcntl, libc::SYS_fdatasync,
-    libc::SYS_fgetxattr, libc::SYS_flistxattr, libc::SYS_flock, libc::SYS_fremovexattr, libc::SYS_fsetxattr,
-    libc::SYS_fstat, libc::SYS_fstatfs, libc::SYS_fsync, libc::SYS_ftruncate, libc::SYS_futex,
-    libc::SYS_futex_waitv, libc::SYS_get_robust_list, libc::SYS_getcpu, libc::SYS_getcwd, libc::SYS_getdents64,
-    libc::SYS_getegid, libc::SYS_geteuid, libc::SYS_getgid, libc::SYS_getgroups, libc::SYS_getitimer,
-    libc::SYS_getpeername, libc::SYS_getpgid, libc::SYS_getpid, libc::SYS_getppid, libc::SYS_getpriority,
-    libc::SYS_getrandom, libc::SYS_getresgid, libc::SYS_getresuid, libc::SYS_getrlimit, libc::SYS_getrusage,
-    libc::SYS_getsid, libc::SYS_getsockname, libc::SYS_getsockopt, libc::SYS_gettid, libc::SYS_gettimeofday,
-    libc::SYS_getuid, libc::SYS_getxattr, libc::SYS_inotify_add_watch, libc::SYS_inotify_init1,
-    libc::SYS_inotify_rm_watch, libc::SYS_ioprio_get, libc::SYS_ioprio_set, libc::SYS_kill,
-    libc::SYS_landlock_add_rule, libc::SYS_landlock_create_ruleset, libc::SYS_landlock_restrict_self,
-    libc::SYS_lgetxattr, libc::SYS_linkat, libc::SYS_listen, libc::SYS_listxattr, libc::SYS_llistxattr,
-    libc::SYS_lremovexattr, libc::SYS_lseek, libc::SYS_lsetxattr, libc::SYS_madvise, libc::SYS_membarrier,
-    libc::SYS_memfd_create, libc::SYS_mincore, libc::SYS_mkdirat, libc::SYS_mknodat, libc::SYS_mlock,
-    libc::SYS_mlock2, libc::SYS_mlockall, libc::SYS_mmap, libc::SYS_mprotect, libc::SYS_mq_getsetattr,
-    libc::SYS_mq_notify, libc::SYS_mq_open, libc::SYS_mq_timedreceive, libc::SYS_mq_timedsend, libc::SYS_mq_unlink,
-    libc::SYS_mremap, libc::SYS_msgctl, libc::SYS_msgget, libc::SYS_msgrcv, libc::SYS_msgsnd, libc::SYS_msync,
-    libc::SYS_munlock, libc::SYS_munlockall, libc::SYS_munmap, libc::SYS_nanosleep, libc::SYS_newfstatat,
-    libc::SYS_openat, libc::SYS_openat2, libc::SYS_pidfd_open, libc::SYS_pidfd_send_signal, libc::SYS_pipe2,
-    libc::SYS_pkey_alloc, libc::SYS_pkey_free, libc::SYS_pkey_mprotect, libc::SYS_ppoll, libc::SYS_prctl,
-    libc::SYS_pread64, libc::SYS_preadv, libc::SYS_preadv2, libc::SYS_prlimit64, libc::SYS_pselect6,
-    libc::SYS_pwrite64, libc::SYS_pwritev, libc::SYS_pwritev2, libc::SYS_read, libc::SYS_readahead,
-    libc::SYS_readlinkat, libc::SYS_readv, libc::SYS_recvfrom, libc::SYS_recvmmsg, libc::SYS_recvmsg,
-    libc::SYS_remap_file_pages, libc::SYS_removexattr, libc::SYS_renameat, libc::SYS_renameat2,
-    libc::SYS_restart_syscall, libc::SYS_rseq, libc::SYS_rt_sigaction, libc::SYS_rt_sigpending,
-    libc::SYS_rt_sigprocmask, libc::SYS_rt_sigqueueinfo, libc::SYS_rt_sigreturn, libc::SYS_rt_sigsuspend,
-    libc::SYS_rt_sigtimedwait, libc::SYS_rt_tgsigqueueinfo, libc::SYS_sched_get_priority_max,
-    libc::SYS_sched_get_priority_min, libc::SYS_sched_getaffinity, libc::SYS_sched_getattr,
-    libc::SYS_sched_getparam, libc::SYS_sched_getscheduler, libc::SYS_sched_rr_get_interval,
-    libc::SYS_sched_setaffinity, libc::SYS_sched_setattr, libc::SYS_sched_setparam, libc::SYS_sched_setscheduler,
-    libc::SYS_sched_yield, libc::SYS_seccomp, libc::SYS_semctl, libc::SYS_semget, libc::SYS_semop,
-    libc::SYS_semtimedop, libc::SYS_sendfile, libc::SYS_sendmmsg, libc::SYS_sendmsg, libc::SYS_sendto,
-    libc::SYS_set_robust_list, libc::SYS_set_tid_address, libc::SYS_setfsgid, libc::SYS_setfsuid, libc::SYS_setgid,
-    libc::SYS_setgroups, libc::SYS_setitimer, libc::SYS_setpgid, libc::SYS_setpriority, libc::SYS_setregid,
-    libc::SYS_setresgid, libc::SYS_setresuid, libc::SYS_setreuid, libc::SYS_setrlimit, libc::SYS_setsid,
-    libc::SYS_setsockopt, libc::SYS_setuid, libc::SYS_setxattr, libc::SYS_shmat, libc::SYS_shmctl, libc::SYS_shmdt,
-    libc::SYS_shmget, libc::SYS_shutdown, libc::SYS_sigaltstack, libc::SYS_signalfd4, libc::SYS_socketpair,
-    libc::SYS_splice, libc::SYS_statfs, libc::SYS_statx, libc::SYS_symlinkat, libc::SYS_sync,
-    libc::SYS_sync_file_range, libc::SYS_syncfs, libc::SYS_sysinfo, libc::SYS_tee, libc::SYS_tgkill,
-    libc::SYS_timer_create, libc::SYS_timer_delete, libc::SYS_timer_getoverrun, libc::SYS_timer_gettime,
-    libc::SYS_timer_settime, libc::SYS_timerfd_create, libc::SYS_timerfd_gettime, libc::SYS_timerfd_settime,
-    libc::SYS_times, libc::SYS_tkill, libc::SYS_truncate, libc::SYS_umask, libc::SYS_uname, libc::SYS_unlinkat,
-    libc::SYS_utimensat, libc::SYS_vmsplice, libc::SYS_wait4, libc::SYS_waitid, libc::SYS_write, libc::SYS_writev,
-];
-
-/// Allowed with any arguments; newer architectures do not have them.
-#[cfg(target_arch = "x86_64")]
-const ALLOWED_HERE: &[libc::c_long] = &[
-    libc::SYS_access, libc::SYS_alarm, libc::SYS_arch_prctl, libc::SYS_chmod, libc::SYS_chown, libc::SYS_creat,
-    libc::SYS_dup2, libc::SYS_epoll_create, libc::SYS_epoll_wait, libc::SYS_eventfd, libc::SYS_fork,
-    libc::SYS_futimesat, libc::SYS_getdents, libc::SYS_getpgrp, libc::SYS_inotify_init, libc::SYS_lchown,
-    libc::SYS_link, libc::SYS_lstat, libc::SYS_mkdir, libc::SYS_mknod, libc::SYS_open, libc::SYS_pause,
-    libc::SYS_pipe, libc::SYS_poll, libc::SYS_readlink, libc::SYS_rename, libc::SYS_rmdir, libc::SYS_select,
-    libc::SYS_signalfd, libc::SYS_stat, libc::SYS_symlink, libc::SYS_time, libc::SYS_unlink, libc::SYS_utime,
-    libc::SYS_utimes, libc::SYS_vfork,
-];
-#[cfg(not(target_arch = "x86_64"))]
-const ALLOWED_HERE: &[libc::c_long] = &[];
-
-/// Allowed calls that the `libc` crate does not name yet: `cachestat`, `fchmodat2`, `map_shadow_stack`,
-/// `futex_wake`, `futex_wait`, `futex_requeue`, `mseal`. Their numbers are the same on every architecture.
-const ALLOWED_NUMBERS: [u32; 7] = [451, 452, 453, 454, 455, 456, 462];
-
-/// Answered as if the kernel did not have them, so that libraries use what is allowed instead:
-/// `clone3` passes its flags in memory, where no filter sees them.
-const UNKNOWN: [libc::c_long; 4] =
-    [libc::SYS_clone3, libc::SYS_io_uring_setup, libc::SYS_io_uring_enter, libc::SYS_io_uring_register];
-
-/// Allowed calls of which some arguments are refused.
-const BY_ARGUMENT: [libc::c_long; 4] = [libc::SYS_clone, libc::SYS_ioctl, libc::SYS_personality, libc::SYS_socket];
 
 /// Makes a process in new namespaces.
 const NAMESPACES: [i32; 8] = [
@@ -118,14 +40,20 @@ pub(super) struct Filters {
 impl Filters {
     /// Compiles the filters.
     pub(super) fn compile() -> Result<Self, Failure> {
-        let failure = Failure { step: "compile the system call filter", errno: libc::ENOSYS };
-        compile().map(|programs| Self { programs }).map_err(|_| failure)
+        let failure = Failure {
+            step: "compile the system call filter",
+            errno: libc::ENOSYS,
+        };
+        compile()
+            .map(|programs| Self { programs })
+            .map_err(|_| failure)
     }
 
     /// Applies the filters to the calling thread and what it starts.
     pub(super) fn apply(&self) -> Result<(), Failure> {
         for program in &self.programs {
-            let applied = seccompiler::apply_filter(program).map_err(|_| std::io::Error::last_os_error());
+            let applied =
+                seccompiler::apply_filter(program).map_err(|_| std::io::Error::last_os_error());
             applied.in_step("apply the system call filter")?;
         }
         Ok(())
@@ -134,7 +62,12 @@ impl Filters {
 
 fn compile() -> Result<[BpfProgram; 2], seccompiler::BackendError> {
     let architecture: TargetArch = std::env::consts::ARCH.try_into()?;
-    let refused = SeccompFilter::new(refused_arguments()?, SeccompAction::Allow, refusal(libc::EPERM), architecture)?;
+    let refused = SeccompFilter::new(
+        refused_arguments()?,
+        SeccompAction::Allow,
+        refusal(libc::EPERM),
+        architecture,
+    )?;
     Ok([by_number(architecture), refused.try_into()?])
 }
 
@@ -143,13 +76,22 @@ fn refusal(errno: i32) -> SeccompAction {
 }
 
 fn allowed_numbers() -> BTreeSet<u32> {
-    let named = ALLOWED.iter().chain(ALLOWED_HERE).chain(&BY_ARGUMENT).filter_map(|&call| u32::try_from(call).ok());
+    let named = ALLOWED
+        .iter()
+        .chain(ALLOWED_HERE)
+        .chain(&BY_ARGUMENT)
+        .filter_map(|&call| u32::try_from(call).ok());
     named.chain(ALLOWED_NUMBERS).collect()
 }
 
 /// One instruction of the filter machine.
 fn instruction(code: u32, k: u32) -> sock_filter {
-    sock_filter { code: u16::try_from(code).unwrap_or_default(), jt: 0, jf: 0, k }
+    sock_filter {
+        code: u16::try_from(code).unwrap_or_default(),
+        jt: 0,
+        jf: 0,
+        k,
+    }
 }
 
 /// The filter by number: checks the architecture, then finds the range of numbers that the call is in.
@@ -165,8 +107,14 @@ fn by_number(architecture: TargetArch) -> BpfProgram {
     };
     let mut program = vec![
         instruction(LOAD, ARCHITECTURE),
-        sock_filter { jt: 1, ..instruction(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, audit) },
-        instruction(libc::BPF_RET | libc::BPF_K, SeccompAction::KillProcess.into()),
+        sock_filter {
+            jt: 1,
+            ..instruction(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, audit)
+        },
+        instruction(
+            libc::BPF_RET | libc::BPF_K,
+            SeccompAction::KillProcess.into(),
+        ),
         instruction(LOAD, NUMBER),
     ];
     program.extend(search(&ranges()));
@@ -175,7 +123,10 @@ fn by_number(architecture: TargetArch) -> BpfProgram {
 
 /// Each range's first number and the answer to its calls; a range ends where the next begins.
 fn ranges() -> Vec<(u32, u32)> {
-    let unknown: BTreeSet<u32> = UNKNOWN.iter().filter_map(|&call| u32::try_from(call).ok()).collect();
+    let unknown: BTreeSet<u32> = UNKNOWN
+        .iter()
+        .filter_map(|&call| u32::try_from(call).ok())
+        .collect();
     let allowed = allowed_numbers();
     let last = allowed.iter().chain(&unknown).copied().max().unwrap_or(0);
     let mut ranges: Vec<(u32, u32)> = Vec::new();
@@ -197,16 +148,29 @@ fn ranges() -> Vec<(u32, u32)> {
 
 fn search(ranges: &[(u32, u32)]) -> BpfProgram {
     match ranges {
-        [] => vec![instruction(libc::BPF_RET | libc::BPF_K, refusal(libc::EPERM).into())],
+        [] => vec![instruction(
+            libc::BPF_RET | libc::BPF_K,
+            refusal(libc::EPERM).into(),
+        )],
         [(_, answer)] => vec![instruction(libc::BPF_RET | libc::BPF_K, *answer)],
         _ => {
             let (below, above) = ranges.split_at(ranges.len() / 2);
             let first = above.first().map_or(0, |&(first, _)| first);
             let (below, above) = (search(below), search(above));
             // A conditional jump reaches 255 instructions, a plain one any distance.
-            let far = instruction(libc::BPF_JMP | libc::BPF_JA, u32::try_from(below.len()).unwrap_or(u32::MAX));
-            let compare = sock_filter { jf: 1, ..instruction(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, first) };
-            [compare, far].into_iter().chain(below).chain(above).collect()
+            let far = instruction(
+                libc::BPF_JMP | libc::BPF_JA,
+                u32::try_from(below.len()).unwrap_or(u32::MAX),
+            );
+            let compare = sock_filter {
+                jf: 1,
+                ..instruction(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, first)
+            };
+            [compare, far]
+                .into_iter()
+                .chain(below)
+                .chain(above)
+                .collect()
         }
     }
 }
@@ -214,31 +178,61 @@ fn search(ranges: &[(u32, u32)]) -> BpfProgram {
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
 fn refused_arguments() -> Result<Rules, seccompiler::BackendError> {
-    let argument = |index, operator, value| SeccompCondition::new(index, SeccompCmpArgLen::Dword, operator, value);
+    let argument = |index, operator, value| {
+        SeccompCondition::new(index, SeccompCmpArgLen::Dword, operator, value)
+    };
     let is = |index, value: i32| argument(index, SeccompCmpOp::Eq, u64::from(value.unsigned_abs()));
-    let is_not = |index, value: i32| argument(index, SeccompCmpOp::Ne, u64::from(value.unsigned_abs()));
+    let is_not =
+        |index, value: i32| argument(index, SeccompCmpOp::Ne, u64::from(value.unsigned_abs()));
     let mut rules = Rules::new();
 
     let mut namespaces = Vec::new();
     for flag in NAMESPACES {
         let flag = u64::from(flag.cast_unsigned());
-        namespaces.push(SeccompRule::new(vec![argument(0, SeccompCmpOp::MaskedEq(flag), flag)?])?);
+        namespaces.push(SeccompRule::new(vec![argument(
+            0,
+            SeccompCmpOp::MaskedEq(flag),
+            flag,
+        )?])?);
     }
     rules.insert(libc::SYS_clone, namespaces);
 
-    let families = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
-    let other = families.into_iter().map(|family| is_not(0, family)).collect::<Result<_, _>>()?;
+    let families = [
+        libc::AF_UNIX,
+        libc::AF_INET,
+        libc::AF_INET6,
+        libc::AF_NETLINK,
+    ];
+    let other = families
+        .into_iter()
+        .map(|family| is_not(0, family))
+        .collect::<Result<_, _>>()?;
     // Listing the network interfaces needs the routing part of netlink.
     let other_netlink = vec![is(0, libc::AF_NETLINK)?, is_not(2, libc::NETLINK_ROUTE)?];
-    rules.insert(libc::SYS_socket, vec![SeccompRule::new(other)?, SeccompRule::new(other_netlink)?]);
+    rules.insert(
+        libc::SYS_socket,
+        vec![SeccompRule::new(other)?, SeccompRule::new(other_netlink)?],
+    );
 
     // Both push input to a terminal.
     let terminal = [libc::TIOCSTI, libc::TIOCLINUX];
-    let terminal = terminal.map(|request| argument(1, SeccompCmpOp::Eq, request).and_then(|is| SeccompRule::new(vec![is])));
-    rules.insert(libc::SYS_ioctl, terminal.into_iter().collect::<Result<_, _>>()?);
+    let terminal = terminal.map(|request| {
+        argument(1, SeccompCmpOp::Eq, request).and_then(|is| SeccompRule::new(vec![is]))
+    });
+    rules.insert(
+        libc::SYS_ioctl,
+        terminal.into_iter().collect::<Result<_, _>>()?,
+    );
 
     // Only asking which personality there is.
-    rules.insert(libc::SYS_personality, vec![SeccompRule::new(vec![argument(0, SeccompCmpOp::Ne, 0xFFFF_FFFF)?])?]);
+    rules.insert(
+        libc::SYS_personality,
+        vec![SeccompRule::new(vec![argument(
+            0,
+            SeccompCmpOp::Ne,
+            0xFFFF_FFFF,
+        )?])?],
+    );
     Ok(rules)
 }
 
@@ -251,14 +245,44 @@ mod tests {
         assert!(Filters::compile().is_ok());
         let allowed = allowed_numbers();
         for call in [
-            libc::SYS_ptrace, libc::SYS_mount, libc::SYS_umount2, libc::SYS_unshare, libc::SYS_setns, libc::SYS_keyctl, libc::SYS_add_key,
-            libc::SYS_request_key, libc::SYS_bpf, libc::SYS_userfaultfd, libc::SYS_perf_event_open, libc::SYS_process_vm_readv,
-            libc::SYS_process_vm_writev, libc::SYS_pivot_root, libc::SYS_chroot, libc::SYS_reboot, libc::SYS_kexec_load,
-            libc::SYS_init_module, libc::SYS_finit_module, libc::SYS_open_by_handle_at, libc::SYS_name_to_handle_at, libc::SYS_acct,
-            libc::SYS_swapon, libc::SYS_quotactl, libc::SYS_syslog, libc::SYS_kcmp, libc::SYS_fsopen, libc::SYS_open_tree,
-            libc::SYS_move_mount, libc::SYS_fanotify_init, libc::SYS_settimeofday, libc::SYS_clock_settime, libc::SYS_pidfd_getfd,
+            libc::SYS_ptrace,
+            libc::SYS_mount,
+            libc::SYS_umount2,
+            libc::SYS_unshare,
+            libc::SYS_setns,
+            libc::SYS_keyctl,
+            libc::SYS_add_key,
+            libc::SYS_request_key,
+            libc::SYS_bpf,
+            libc::SYS_userfaultfd,
+            libc::SYS_perf_event_open,
+            libc::SYS_process_vm_readv,
+            libc::SYS_process_vm_writev,
+            libc::SYS_pivot_root,
+            libc::SYS_chroot,
+            libc::SYS_reboot,
+            libc::SYS_kexec_load,
+            libc::SYS_init_module,
+            libc::SYS_finit_module,
+            libc::SYS_open_by_handle_at,
+            libc::SYS_name_to_handle_at,
+            libc::SYS_acct,
+            libc::SYS_swapon,
+            libc::SYS_quotactl,
+            libc::SYS_syslog,
+            libc::SYS_kcmp,
+            libc::SYS_fsopen,
+            libc::SYS_open_tree,
+            libc::SYS_move_mount,
+            libc::SYS_fanotify_init,
+            libc::SYS_settimeofday,
+            libc::SYS_clock_settime,
+            libc::SYS_pidfd_getfd,
         ] {
-            assert!(!allowed.contains(&u32::try_from(call).unwrap()), "call {call} is allowed");
+            assert!(
+                !allowed.contains(&u32::try_from(call).unwrap()),
+                "call {call} is allowed"
+            );
         }
     }
 

@@ -66,14 +66,13 @@ pub(super) fn fork(cradle: Option<BorrowedFd<'_>>) -> rustix::io::Result<Side> {
     }
 }
 
-/// Forks a plain child, for work beside the helper's.
+/// Forks a plain child, for work beside the helper's; returns nothing in the child.
 #[expect(unsafe_code, reason = "std has no fork")]
-pub(super) fn fork_plain() -> rustix::io::Result<bool> {
+pub(super) fn fork_plain() -> rustix::io::Result<Option<Pid>> {
     // SAFETY: the process has one thread, so the child may do whatever the parent may.
     match unsafe { libc::fork() } {
-        0 => Ok(true),
-        pid if pid > 0 => Ok(false),
-        _ => Err(last_error()),
+        pid if pid < 0 => Err(last_error()),
+        pid => Ok(Pid::from_raw(pid)),
     }
 }
 

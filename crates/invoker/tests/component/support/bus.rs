@@ -92,6 +92,15 @@ impl FakeBus {
 
 #[async_trait]
 impl MessageBus for FakeBus {
+    async fn hold_activation(
+        &self,
+        _invoker: &InvokerId,
+        _message: Arc<ActivationMessage>,
+        _durability: Durability,
+    ) -> Result<Box<dyn SentActivation>, BusError> {
+        Ok(Box::new(Sent))
+    }
+
     async fn send_activation(
         &self,
         _: &InvokerId,
@@ -126,6 +135,10 @@ struct Sent;
 #[async_trait]
 impl SentActivation for Sent {
     async fn persist(&self) -> Result<(), BusError> {
+        Ok(())
+    }
+
+    async fn release(&self) -> Result<(), BusError> {
         Ok(())
     }
 }

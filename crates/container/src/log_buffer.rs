@@ -51,6 +51,8 @@ pub(crate) struct LogBuffer {
     partial: [Partial; 2],
     ends: [usize; 2],
     capacity: usize,
+    /// A line was dropped, so all are until the log is taken.
+    full: bool,
 }
 
 fn index(stream: Stream) -> usize {
@@ -68,11 +70,15 @@ impl LogBuffer {
             partial: [Partial::default(), Partial::default()],
             ends: [0; 2],
             capacity: usize::try_from(capacity.as_bytes()).unwrap_or(usize::MAX),
+            full: false,
         }
     }
 
     /// Takes in bytes of one stream that were read at `now`.
     pub(crate) fn feed(&mut self, stream: Stream, mut bytes: &[u8], now: SystemTime) {
+        if self.full {
+            bytes = self.skip(stream, bytes);
+        }
         while let Some(at) = memchr::memchr(b'\n', bytes) {
             let (line, rest) = bytes.split_at(at);
             self.extend(stream, line);
@@ -80,6 +86,25 @@ impl LogBuffer {
             bytes = rest.get(1..).unwrap_or_default();
         }
         self.extend(stream, bytes);
+    }
+
+    /// Passes over whole lines that are to be dropped and hold no sentinel; returns what is left to look at.
+    ///
+    /// Without this, an action that prints empty lines without end costs a hundred times the processor time.
+    fn skip<'a>(&mut self, stream: Stream, bytes: &'a [u8]) -> &'a [u8] {
+        let (Some(first), Some(last)) =
+            (memchr::memchr(b'\n', bytes), memchr::memrchr(b'\n', bytes))
+        else {
+            return bytes;
+        };
+        let lines = bytes.get(first + 1..last + 1).unwrap_or_default();
+        if lines.is_empty() || memchr::memmem::find(lines, SENTINEL).is_some() {
+            return bytes;
+        }
+        // The first line may have begun, and the sentinel with it, in an earlier read.
+        self.extend(stream, bytes.get(..first).unwrap_or_default());
+        self.finish(stream, UNIX_EPOCH);
+        bytes.get(last + 1..).unwrap_or_default()
     }
 
     /// Takes in one line that came as a whole.
@@ -131,6 +156,9 @@ impl LogBuffer {
 
     fn finish(&mut self, stream: Stream, now: SystemTime) {
         let partial = std::mem::take(self.partial(stream));
+        if partial.cut && partial.end {
+            self.store(stream, b"", Kind::Gap, now);
+        }
         if partial.end || memchr::memmem::find(&partial.text, SENTINEL).is_some() {
             self.store(stream, b"", Kind::End, now);
         } else if partial.cut {
@@ -147,10 +175,12 @@ impl LogBuffer {
     }
 
     fn store(&mut self, stream: Stream, text: &[u8], mut kind: Kind, now: SystemTime) {
-        let full = self.arena.len() + text.len() + 1 > self.capacity
-            || self.entries.len() > self.capacity / 8;
-        if kind == Kind::Line && full {
-            kind = Kind::Gap;
+        if kind == Kind::Line {
+            self.full |= self.arena.len() + text.len() + 1 > self.capacity
+                || self.entries.len() > self.capacity / 8;
+            if self.full {
+                kind = Kind::Gap;
+            }
         }
         match kind {
             Kind::Gap if self.ends_with_gap(stream) => return,
@@ -193,6 +223,7 @@ impl LogBuffer {
         let mut open = [true, true];
         let (mut lines, mut left) = (Vec::new(), limit.as_bytes());
         let mut truncated = false;
+        self.full = false;
         let arena = std::mem::take(&mut self.arena);
         let entries = std::mem::take(&mut self.entries);
         let mut start = 0;

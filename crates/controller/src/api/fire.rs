@@ -1,0 +1,180 @@
+//! `POST …/triggers/{name}`. Source: rest-api §10, invocation §4.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, StatusCode, header};
+use oxwhisk_bus::TransactionId;
+use oxwhisk_entity::json::{JsonKind, Members};
+use oxwhisk_entity::{
+    ActivationId, ActivationResponse, EntityName, EntityPath, FullyQualifiedName, Json, Parameters,
+    Privilege, RuleLink, RuleStatus, WhiskActivation, WhiskTrigger,
+};
+use oxwhisk_store::Collection;
+use serde::Serialize;
+
+use super::Caller;
+use super::edit::check_size;
+use crate::controller::Controller;
+use crate::entitlement::{self, Resource};
+use crate::http::{ApiError, Entity, Reply};
+use crate::invocation::{Invocation, Outcome};
+use crate::messages;
+
+/// What the log of a trigger's record says of one rule.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RuleEntry<'a> {
+    status_code: u8,
+    success: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    activation_id: Option<ActivationId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    rule: &'a str,
+    action: String,
+}
+
+impl Controller {
+    /// Fires a trigger: invokes the action of each active rule, then stores the record. The answer comes when both
+    /// are durable, so an identifier that was returned always has its record.
+    pub(crate) async fn fire_trigger(
+        self: &Arc<Self>,
+        caller: &Caller<'_>,
+        name: &EntityName,
+    ) -> Result<Reply, ApiError> {
+        check_size(
+            "Request",
+            caller.request.body.len() as u64,
+            self.config.limits.payload,
+        )?;
+        let body = caller.request.optional_json()?;
+        if body.kind() != JsonKind::Object {
+            return Err(ApiError::malformed("JSON object expected"));
+        }
+        let full_name = FullyQualifiedName::new(EntityPath::from(&caller.namespace), name.clone());
+        let trigger = self
+            .entities
+            .require::<WhiskTrigger>(&full_name)
+            .await?
+            .entity;
+        let rules = trigger.rules.clone().unwrap_or_default();
+        if !rules.values().any(|link| link.status == RuleStatus::Active) {
+            return Ok(Reply::new(StatusCode::NO_CONTENT, Entity::Empty));
+        }
+        let start_ms = self.clock.epoch_ms();
+        let id = ActivationId::new(start_ms, rand::random());
+        let payload = payload(&trigger, &body, &caller.request.headers);
+        let mut logs = Vec::with_capacity(rules.len());
+        for (rule, link) in &rules {
+            logs.push(self.activate_rule(caller, rule, link, &payload).await);
+        }
+        let record = WhiskActivation {
+            namespace: EntityPath::from(&caller.identity.namespace.name),
+            name: trigger.name,
+            subject: caller.identity.subject.clone(),
+            activation_id: id,
+            start: start_ms,
+            end: 0,
+            cause: None,
+            response: ActivationResponse::success(Some(body), None),
+            logs,
+            version: trigger.version,
+            publish: false,
+            annotations: Parameters::default(),
+            duration: None,
+        };
+        if caller.identity.limits.store_activations != Some(false) {
+            self.activations.store(Arc::new(record)).await?;
+        }
+        let body = Json::from_canonical(format!("{{\"activationId\":\"{id}\"}}"));
+        Ok(Reply::new(StatusCode::ACCEPTED, Entity::Json(body)).with_activation(id))
+    }
+
+    /// Invokes the action of a rule as an ordinary request of the caller; returns the entry of the log.
+    async fn activate_rule(
+        self: &Arc<Self>,
+        caller: &Caller<'_>,
+        rule: &str,
+        link: &RuleLink,
+        payload: &Json,
+    ) -> String {
+        let action = link.action.to_string();
+        let (status_code, activation_id, error) = if link.status == RuleStatus::Inactive {
+            (1, None, Some(messages::rule_inactive(rule, &action)))
+        } else {
+            match self.post_to(caller, &link.action, payload).await {
+                Ok(id) => (0, Some(id), None),
+                Err(error) if error.status.is_client_error() => (1, None, Some(error.message)),
+                Err(error) => (3, None, Some(error.message)),
+            }
+        };
+        let success = status_code == 0;
+        let entry = RuleEntry {
+            status_code,
+            success,
+            activation_id,
+            error,
+            rule,
+            action,
+        };
+        Json::of(&entry).to_string()
+    }
+
+    /// Does what `POST` of the action without waiting would do.
+    async fn post_to(
+        self: &Arc<Self>,
+        caller: &Caller<'_>,
+        action: &FullyQualifiedName,
+        payload: &Json,
+    ) -> Result<ActivationId, ApiError> {
+        self.throttle(caller.identity, Collection::Actions)?;
+        let resource = Resource::of_action(action).ok_or_else(ApiError::not_found)?;
+        entitlement::check(
+            &self.entities,
+            caller.identity,
+            Privilege::Activate,
+            &resource,
+        )
+        .await?;
+        let request = caller.request;
+        let invocation = Invocation {
+            user: Arc::clone(caller.identity),
+            action: action.clone(),
+            payload: payload.clone(),
+            transid: TransactionId {
+                id: Arc::clone(&request.id.text),
+                start_ms: request.start_ms,
+            },
+            wait: None,
+        };
+        let resolved = self.resolve(action).await?;
+        match self.invoke_resolved(resolved, invocation).await? {
+            Outcome::Accepted(id) => Ok(id),
+            Outcome::Finished(activation) => Ok(activation.activation_id),
+        }
+    }
+}
+
+/// Trigger parameters, the request's headers over them, the body over both.
+fn payload(trigger: &WhiskTrigger, body: &Json, headers: &HeaderMap) -> Json {
+    let mut members = trigger.parameters.to_members();
+    members.set("__ow_headers".to_owned(), headers_object(headers));
+    for (name, value) in body.members().unwrap_or_default().iter() {
+        members.set(name.to_owned(), value.clone());
+    }
+    members.to_json()
+}
+
+/// The headers by lower-case name, those of the body left out; of repeated ones the last.
+fn headers_object(headers: &HeaderMap) -> Json {
+    let mut members = Members::default();
+    for (name, value) in headers {
+        if *name != header::CONTENT_TYPE && *name != header::CONTENT_LENGTH {
+            members.set(
+                name.to_string(),
+                Json::from(String::from_utf8_lossy(value.as_bytes()).as_ref()),
+            );
+        }
+    }
+    members.to_json()
+}

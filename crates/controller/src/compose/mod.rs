@@ -1,0 +1,226 @@
+//! Actions made of actions: sequences and compositions.
+//!
+//! A sequence feeds each component the result of the one before. A composition is steered by a conductor action,
+//! which is run again after every component and says what comes next. Both are carried out here, in the
+//! controller; their components are ordinary activations. Source: invocation §5.
+
+mod component;
+mod composition;
+mod continuation;
+mod record;
+mod sequence;
+mod validation;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use oxwhisk_bus::{ActivationMessage, Durability, TransactionId};
+use oxwhisk_entity::{ActivationId, Exec, Identity, Json, WhiskActivation};
+use tokio::sync::oneshot;
+
+use crate::controller::Controller;
+use crate::http::ApiError;
+use crate::invocation::{Outcome, ResolvedAction};
+
+/// One invocation of a sequence or composition with everything that its parts share.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) user: Arc<Identity>,
+    pub(crate) transid: TransactionId,
+    /// Components that were started, over all nested levels.
+    components: AtomicU32,
+    /// Runs of conductors, over all nested levels.
+    conductors: AtomicU32,
+}
+
+impl Session {
+    fn new(user: Arc<Identity>, transid: TransactionId) -> Self {
+        Self {
+            user,
+            transid,
+            components: AtomicU32::new(0),
+            conductors: AtomicU32::new(0),
+        }
+    }
+
+    /// Counts one component; false if there were `limit` before.
+    fn take_component(&self, limit: u32) -> bool {
+        self.components.fetch_add(1, Ordering::Relaxed) < limit
+    }
+
+    /// Counts one run of a conductor; false if there were `limit` before.
+    fn take_conductor(&self, limit: u32) -> bool {
+        self.conductors.fetch_add(1, Ordering::Relaxed) < limit
+    }
+
+    fn has_component_left(&self, limit: u32) -> bool {
+        self.components.load(Ordering::Relaxed) < limit
+    }
+}
+
+/// A sequence or composition that is being carried out.
+#[derive(Debug, Clone)]
+struct Composite {
+    id: ActivationId,
+    resolved: Arc<ResolvedAction>,
+    /// The sequence or composition that it is a part of.
+    cause: Option<ActivationId>,
+    /// When it began, milliseconds since the epoch.
+    start_ms: u64,
+}
+
+impl ResolvedAction {
+    /// True if the controller carries the action out itself.
+    pub(crate) fn is_composite(&self) -> bool {
+        matches!(self.action.exec, Exec::Sequence(_)) || self.action.is_conductor()
+    }
+}
+
+impl Controller {
+    /// Carries out a sequence or composition, and waits for its end as long as asked.
+    pub(crate) async fn invoke_composite(
+        self: &Arc<Self>,
+        resolved: ResolvedAction,
+        call: CompositeCall,
+    ) -> Result<Outcome, ApiError> {
+        let composite = Composite {
+            id: ActivationId::new(self.clock.epoch_ms(), rand::random()),
+            resolved: Arc::new(resolved),
+            cause: None,
+            start_ms: self.clock.epoch_ms(),
+        };
+        let id = composite.id;
+        let session = Arc::new(Session::new(call.user, call.transid));
+        let message = self.promise(&composite, &session, call.wait.is_some());
+        let durability = if call.wait.is_some() {
+            Durability::Volatile
+        } else {
+            Durability::Durable
+        };
+        let held = self
+            .bus
+            .hold_activation(&self.config.invoker, message, durability)
+            .await?;
+        let held: Arc<dyn oxwhisk_bus::SentActivation> = Arc::from(held);
+        let (sender, result) = oneshot::channel();
+        let controller = Arc::clone(self);
+        let kept = Arc::clone(&held);
+        self.tasks.spawn(async move {
+            let activation = Arc::new(
+                controller
+                    .carry_out(&composite, call.payload, &session)
+                    .await,
+            );
+            controller
+                .finish_composite(activation, &session, kept.as_ref(), Some(sender))
+                .await;
+        });
+        let Some(wait) = call.wait else {
+            return Ok(Outcome::Accepted(id));
+        };
+        match tokio::time::timeout(wait, result).await {
+            // A conductor whose answer is no object: the original answers as if it had failed itself (observed.md).
+            Ok(Ok(activation)) if is_unreadable(&activation) => Err(ApiError::internal()),
+            Ok(Ok(activation)) => Ok(Outcome::Finished(activation)),
+            // From here on the caller knows the identifier only, so the activation must survive a crash.
+            Ok(Err(_)) | Err(_) => {
+                held.persist().await?;
+                Ok(Outcome::Accepted(id))
+            }
+        }
+    }
+
+    async fn carry_out(
+        self: &Arc<Self>,
+        composite: &Composite,
+        payload: Json,
+        session: &Arc<Session>,
+    ) -> WhiskActivation {
+        match &composite.resolved.action.exec {
+            Exec::Sequence(components) => {
+                self.run_sequence(composite, components, payload, session)
+                    .await
+            }
+            Exec::Code(_) => self.run_composition(composite, payload, session).await,
+        }
+    }
+
+    /// Stores the record of a composite, and hands the result out as soon as the record can be read.
+    async fn finish_composite(
+        &self,
+        activation: Arc<WhiskActivation>,
+        session: &Session,
+        held: &dyn oxwhisk_bus::SentActivation,
+        result: Option<oneshot::Sender<Arc<WhiskActivation>>>,
+    ) {
+        let id = activation.activation_id;
+        let hand_out = |result: Option<oneshot::Sender<_>>| {
+            // The caller may have stopped waiting; the record tells the result then.
+            let _unheard = result.map(|result| result.send(Arc::clone(&activation)));
+        };
+        if session.user.limits.store_activations == Some(false) {
+            hand_out(result);
+            if let Err(error) = held.release().await {
+                tracing::error!(activation_id = %id, %error, "activation stays on the bus");
+            }
+            return;
+        }
+        let storing = self.activations.store(Arc::clone(&activation));
+        let mut storing = std::pin::pin!(storing);
+        // The first poll makes the record readable; being durable is not waited for before the answer.
+        let stored = tokio::select! {
+            biased;
+            stored = &mut storing => Some(stored),
+            () = std::future::ready(()) => None,
+        };
+        hand_out(result);
+        let stored = match stored {
+            Some(stored) => stored,
+            None => storing.await,
+        };
+        if let Err(error) = stored {
+            tracing::error!(activation_id = %id, %error, "record was not stored");
+        }
+    }
+
+    /// What stands on the bus for a composite, so that a crash leaves a record of it.
+    fn promise(
+        &self,
+        composite: &Composite,
+        session: &Session,
+        blocking: bool,
+    ) -> Arc<ActivationMessage> {
+        let resolved = &composite.resolved;
+        let mut action = resolved.action.qualified_name();
+        action.version = Some(resolved.action.version);
+        action.binding.clone_from(&resolved.binding);
+        Arc::new(ActivationMessage {
+            transid: session.transid.clone(),
+            action,
+            revision: Some(resolved.revision.0.clone()),
+            user: Arc::clone(&session.user),
+            activation_id: composite.id,
+            root_controller_index: self.config.id.clone(),
+            blocking,
+            content: None,
+            init_args: Vec::new(),
+            locked_args: Json::empty_object(),
+            cause: composite.cause,
+        })
+    }
+}
+
+/// True if a composition ended because its conductor answered what is no object.
+fn is_unreadable(activation: &WhiskActivation) -> bool {
+    activation.response == composition::unreadable()
+}
+
+/// A request to run a sequence or composition.
+#[derive(Debug)]
+pub(crate) struct CompositeCall {
+    pub(crate) user: Arc<Identity>,
+    pub(crate) transid: TransactionId,
+    pub(crate) payload: Json,
+    pub(crate) wait: Option<Duration>,
+}
