@@ -45,7 +45,7 @@ struct Child {
     group: ContainerGroup,
     /// Bytes of memory that it may use.
     memory: u64,
-    /// Known if memory has to be watched.
+    /// Known if memory has to be watched, which takes a `/proc` of the helper's own.
     namespace: Option<PidNamespace>,
     /// It was killed for its memory by the watchdog.
     exhausted: bool,
@@ -265,11 +265,8 @@ impl Helper {
             Ok(Side::Parent { pid, pidfd }) => {
                 drop(plan);
                 group.settle();
-                let namespace = if self.memory_group {
-                    None
-                } else {
-                    PidNamespace::of(pid)
-                };
+                let watched = !self.memory_group && self.abilities.proc;
+                let namespace = if watched { PidNamespace::of(pid) } else { None };
                 let child = Child {
                     serial,
                     pidfd,
