@@ -1,21 +1,23 @@
 //! Whether the caller takes the answer.
 
-use http::HeaderMap;
 use http::header::{ACCEPT, ACCEPT_CHARSET};
+use http::{HeaderMap, HeaderName};
 
-/// Returns whether `Accept` and `Accept-Charset` of a request allow an answer of this type in UTF-8.
+/// Returns whether `Accept` of a request allows an answer of this type.
 ///
 /// Of repeated headers the last counts; one that cannot be parsed is ignored. Source: rest-api §2.1, §5.4, observed.md.
-pub(crate) fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
-    let last = |name| {
-        headers
-            .get_all(name)
-            .iter()
-            .next_back()
-            .and_then(|value| value.to_str().ok())
-    };
-    last(ACCEPT).is_none_or(|accept| allows_type(accept, media_type))
-        && last(ACCEPT_CHARSET).is_none_or(allows_charset)
+pub(crate) fn accepts_type(headers: &HeaderMap, media_type: &str) -> bool {
+    last(headers, ACCEPT).is_none_or(|accept| allows_type(accept, media_type))
+}
+
+/// Returns whether `Accept-Charset` of a request allows a text in UTF-8.
+pub(crate) fn accepts_utf8(headers: &HeaderMap) -> bool {
+    last(headers, ACCEPT_CHARSET).is_none_or(allows_charset)
+}
+
+fn last(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    let value = headers.get_all(name).iter().next_back()?;
+    value.to_str().ok()
 }
 
 fn allows_type(accept: &str, media_type: &str) -> bool {
