@@ -1,5 +1,7 @@
 //! From a request to the arguments of a web action. Source: invocation §9.5.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -121,7 +123,7 @@ impl<'a> Arguments<'a> {
         let sent = self.request.headers.iter();
         let shown = sent.filter(|(name, _)| !hidden.contains(name));
         let shown = shown.map(|(name, value)| {
-            let value = String::from_utf8_lossy(value.as_bytes());
+            let value = header_text(value.as_bytes());
             (name.as_str().to_owned(), Json::from(value.as_ref()))
         });
         let content_type = self.media_type.as_ref().map(|media_type| {
@@ -129,6 +131,14 @@ impl<'a> Arguments<'a> {
             (header::CONTENT_TYPE.as_str().to_owned(), value)
         });
         shown.chain(content_type).collect::<Members>().to_json()
+    }
+}
+
+/// Decodes a header's value: UTF-8 if it is that, else ISO 8859-1.
+fn header_text(value: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(value) {
+        Ok(text) => text.into(),
+        Err(_) => value.iter().copied().map(char::from).collect(),
     }
 }
 

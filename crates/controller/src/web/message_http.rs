@@ -126,13 +126,19 @@ impl Headers {
             self.declared.get_or_insert_with(|| value.to_owned());
             return Ok(());
         }
-        if let Ok(value) = HeaderValue::from_bytes(value.as_bytes())
+        if let Ok(value) = HeaderValue::from_bytes(&on_the_wire(value))
             && !OWN.contains(&name)
         {
             self.lines.push((name, value));
         }
         Ok(())
     }
+}
+
+/// Encodes a header's value in ISO 8859-1, as the original does, or in UTF-8 if it has other characters.
+fn on_the_wire(value: &str) -> Vec<u8> {
+    let latin: Option<Vec<u8>> = value.chars().map(|c| u8::try_from(c).ok()).collect();
+    latin.unwrap_or_else(|| value.as_bytes().to_owned())
 }
 
 /// Makes the entity of the member `body`.

@@ -147,7 +147,10 @@ fn headers_are_lines() {
             r#"{"x-a":["1",["2",3],true]}"#,
             vec!["x-a: 1", "x-a: 2", "x-a: 3", "x-a: true"],
         ),
-        (r#"{"x-a":[],"x-e":"","x-u":"é"}"#, vec!["x-e: ", "x-u: é"]),
+        (
+            r#"{"x-a":[],"x-e":"","x-u":"é ☃"}"#,
+            vec!["x-e: ", "x-u: é ☃"],
+        ),
         (r#"{"":"b","x-a":"b\r\nx-c: d"}"#, vec![]),
         (
             r#"{"Content-Length":"99","transfer-encoding":"chunked","Server":"m","date":"d","connection":"close"}"#,
@@ -160,6 +163,7 @@ fn headers_are_lines() {
     ] {
         assert_eq!(lines(headers), expected, "{headers}");
     }
+    assert_eq!(on_the_wire("é"), [0xe9]);
     for bad in [
         r#""x""#,
         "null",
