@@ -39,10 +39,13 @@ fn run() -> Result<()> {
         "check" => check::run(),
         "test" => test::run(),
         "tidy" => tidy::run(),
-        "bench" => process::cargo(
-            &["run", "--release", "--package", "oxwhisk-bench", "--"],
-            &rest,
-        ),
+        "bench" => {
+            process::cargo(&["build", "--release", "--package", "oxwhisk"], &[])?;
+            process::cargo(
+                &["run", "--release", "--package", "oxwhisk-bench", "--"],
+                &rest,
+            )
+        }
         "scenarios" => process::cargo(
             &[
                 "run",

@@ -4,7 +4,9 @@
 //! - [`scenario`] replays recorded exchanges (`scenarios/*.json`) against any OpenWhisk host; the
 //!   program `scenarios` is its command line.
 //! - [`TestServer`] runs a standalone server as a process, kills it and starts it again.
-//! - [`RestClient`] talks JSON to a server, [`eventually`] waits for a condition.
+//! - [`RestClient`] talks JSON to a server, [`User`] works with actions and expects success,
+//!   [`eventually`] waits for a condition.
+//! - [`processes`] tells what is left of containers.
 //! - [`wire`] is the HTTP client below all of them. It adds nothing to a request and checks nothing
 //!   in it, so that tests can send what no well-behaved client would.
 //!
@@ -15,11 +17,14 @@
 
 mod eventually;
 pub mod json;
+pub mod processes;
 mod rest;
 pub mod scenario;
 mod server;
+mod user;
 pub mod wire;
 
 pub use eventually::{DeadlinePassed, eventually, eventually_blocking};
 pub use rest::{RestAnswer, RestClient, RestError};
 pub use server::{Readiness, ServerError, ServerOptions, TestServer};
+pub use user::User;

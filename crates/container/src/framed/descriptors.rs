@@ -11,8 +11,8 @@ use rustix::net::{SendAncillaryBuffer, SendFlags};
 use tokio::io::Ready;
 use tokio::io::unix::AsyncFd;
 
-use super::log_buffer::LogBuffer;
 use crate::Stream;
+use crate::log_buffer::LogBuffer;
 
 /// Reads of one pipe in one turn; a container that prints without end must not starve other tasks.
 const READS_PER_TURN: usize = 8;

@@ -7,7 +7,6 @@
 
 mod answers;
 mod descriptors;
-mod log_buffer;
 mod transport;
 
 pub(crate) use transport::{Framed, FramedError, Pipes};

@@ -14,4 +14,5 @@ mod hostile;
 mod life;
 mod measure;
 mod ordinary_user;
+mod suite;
 mod support;

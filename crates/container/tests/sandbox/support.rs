@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use oxwhisk_container::discovery::{Family, Interpreter, Places, find};
 use oxwhisk_container::sandbox::{
-    ApiListeners, HelperProgram, NetworkMode, SandboxConfig, SandboxFactory,
+    ApiListeners, ControlGroups, HelperProgram, NetworkMode, SandboxConfig, SandboxFactory,
 };
 use oxwhisk_container::{
     Container, ContainerError, ContainerFactory, ContainerId, ContainerSpec, Logs, Response,
@@ -62,7 +62,7 @@ pub(crate) async fn factory() -> SandboxFactory {
 }
 
 /// The launchers, where also an ordinary user can read them.
-fn launcher(name: &str) -> PathBuf {
+pub(crate) fn launcher(name: &str) -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {
         let folder = std::env::temp_dir().join(format!("oxwhisk-launchers-{}", std::process::id()));
@@ -77,6 +77,8 @@ fn launcher(name: &str) -> PathBuf {
             include_str!("launchers/launcher.py"),
         )
         .unwrap();
+        let http = include_str!("launchers/http_runtime.js");
+        std::fs::write(folder.join("http_runtime.js"), http).unwrap();
         folder
     });
     folder.join(name)
@@ -262,7 +264,15 @@ pub(crate) async fn destroyed(container: &dyn Container, mark: &str) {
 /// Settings without control groups.
 pub(crate) fn without_groups() -> SandboxConfig {
     SandboxConfig {
-        cgroups: false,
+        control_groups: ControlGroups::Off,
+        ..config()
+    }
+}
+
+/// Settings with control groups of version 2 only: just the freezer, where version 1 has the other controllers.
+pub(crate) fn with_version_2() -> SandboxConfig {
+    SandboxConfig {
+        control_groups: ControlGroups::OnlyVersion2,
         ..config()
     }
 }

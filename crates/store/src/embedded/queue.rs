@@ -1,7 +1,7 @@
 //! The bounded way to the writer.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, oneshot};
 
@@ -97,13 +97,14 @@ impl Queue {
         Ok(answer)
     }
 
-    /// Waits for changes, at most `idle` for the first and `window` for more that may wait.
-    pub(super) fn take(&self, idle: Duration, window: Duration) -> Taken {
+    /// Waits for changes, at most `idle` for the first. Those that may wait are left to gather until `ready`.
+    pub(super) fn take(&self, idle: Duration, ready: Instant) -> Taken {
         let nothing = |state: &mut State| state.requests.is_empty() && !state.closed;
         let (mut state, _) = self
             .arrived
             .wait_timeout_while(self.state(), idle, nothing)
             .unwrap_or_else(PoisonError::into_inner);
+        let window = ready.saturating_duration_since(Instant::now());
         if !window.is_zero() && !state.requests.is_empty() {
             let group =
                 |state: &mut State| !state.urgent && !state.closed && state.permits < ENOUGH;

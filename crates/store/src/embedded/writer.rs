@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, ffi};
-use tracing::{error, warn};
+use tracing::warn;
 
 use crate::StoreError;
 
@@ -61,9 +61,11 @@ impl Writer {
     }
 
     fn run(mut self) {
+        let mut ready = Instant::now();
         loop {
-            match self.queue.take(self.retention.idle(), self.group_window) {
+            match self.queue.take(self.retention.idle(), ready) {
                 Taken::Requests(requests) => {
+                    ready = Instant::now() + self.group_window;
                     let mut requests = requests.into_iter().peekable();
                     while requests.peek().is_some() {
                         self.write(requests.by_ref().take(GROUP).collect());
@@ -115,11 +117,7 @@ impl Writer {
             Err(failure) => {
                 self.forget(&requests);
                 for request in requests {
-                    let failure = classify(&failure);
-                    if matches!(failure, StoreError::Full) {
-                        warn!("no space is left for the store");
-                    }
-                    let _ = request.reply.send(Err(failure));
+                    let _ = request.reply.send(Err(classify(&failure)));
                 }
             }
         }
@@ -176,7 +174,6 @@ fn classify(failure: &rusqlite::Error) -> StoreError {
     if is_full(failure) {
         return StoreError::Full;
     }
-    error!(error = %failure, "could not write to the store");
     StoreError::Unavailable(failure.to_string().into())
 }
 

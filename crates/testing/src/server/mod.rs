@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use self::process::{Process, data_dir, failed, read_stderr};
 pub use self::readiness::Readiness;
-use crate::RestClient;
+use crate::{RestClient, User};
 use crate::scenario::{STOCK_GUEST_KEY, STOCK_SYSTEM_KEY};
 
 /// Reports why a server is not running.
@@ -84,6 +84,14 @@ impl ServerOptions {
         self
     }
 
+    /// Raises the throttles so far that no test meets them.
+    #[must_use]
+    pub fn without_throttles(self) -> Self {
+        self.variable("OXWHISK_LIMITS_INVOCATIONS_PER_MINUTE", "1000000")
+            .variable("OXWHISK_LIMITS_FIRES_PER_MINUTE", "1000000")
+            .variable("OXWHISK_LIMITS_CONCURRENT_INVOCATIONS", "1000")
+    }
+
     /// Starts the server on a new data directory and waits until it is ready.
     ///
     /// # Errors
@@ -142,6 +150,12 @@ impl TestServer {
     #[must_use]
     pub fn client(&self) -> RestClient {
         RestClient::new(self.url(), self.guest_key())
+    }
+
+    /// Returns a user of namespace `guest`.
+    #[must_use]
+    pub fn user(&self) -> User {
+        User::new(self.client())
     }
 
     /// Returns the process id of the server.
