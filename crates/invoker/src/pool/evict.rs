@@ -1,6 +1,5 @@
 //! Who has to go.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -46,12 +45,10 @@ impl Pool {
             let gives_way = self.gives_way(slot, since, claim, now);
             gives_way.then_some((container, slot.class.memory_mb))
         });
-        let is_stem = |slot: &Slot| matches!(slot.occupancy, Occupancy::Stem { .. });
-        let stems = self
-            .slots
-            .iter()
-            .filter(|(_, slot)| is_stem(slot))
-            .map(|(&container, slot)| (container, slot.class.memory_mb));
+        let stems = self.stem_cells.iter().filter_map(|container| {
+            let slot = self.slots.get(container)?;
+            Some((*container, slot.class.memory_mb))
+        });
         idle.chain(stems).collect()
     }
 
@@ -95,25 +92,35 @@ impl Pool {
 
     /// Returns the stem cells beyond the target of their class, with the time since when they wait.
     pub(super) fn surplus_stems(&self) -> impl Iterator<Item = (Instant, ContainerKey)> {
-        let mut kept: HashMap<&Arc<Class>, u32> = HashMap::new();
+        let mut kept: Vec<(&Arc<Class>, u32)> = Vec::new();
         let target = |class: &Arc<Class>| {
             let stem = self.stems.iter().find(|s| s.target.class == *class);
             stem.map_or(0, |s| s.target.count)
         };
+        let mut surplus = Vec::new();
         // The youngest are kept: they are found first.
-        let surplus: Vec<_> = self
-            .slots
-            .iter()
-            .rev()
-            .filter_map(|(&container, slot)| match slot.occupancy {
-                Occupancy::Stem { since } => {
-                    let count = kept.entry(&slot.class).or_default();
+        for container in self.stem_cells.iter().rev() {
+            let Some(Slot {
+                class,
+                occupancy: Occupancy::Stem { since },
+            }) = self.slots.get(container)
+            else {
+                continue;
+            };
+            let count = match kept.iter_mut().find(|(known, _)| *known == class) {
+                Some((_, count)) => {
                     *count += 1;
-                    (*count > target(&slot.class)).then_some((since, container))
+                    *count
                 }
-                Occupancy::Starting { .. } | Occupancy::Bound { .. } | Occupancy::Leaving => None,
-            })
-            .collect();
+                None => {
+                    kept.push((class, 1));
+                    1
+                }
+            };
+            if count > target(class) {
+                surplus.push((*since, *container));
+            }
+        }
         surplus.into_iter()
     }
 }

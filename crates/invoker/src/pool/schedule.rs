@@ -262,11 +262,13 @@ impl Pool {
     }
 
     fn oldest_stem(&self, class: &Arc<Class>) -> Option<ContainerKey> {
-        let is_stem = |occupancy: &Occupancy| matches!(occupancy, Occupancy::Stem { .. });
-        self.slots
+        self.stem_cells
             .iter()
-            .find(|(_, slot)| is_stem(&slot.occupancy) && slot.class == *class)
-            .map(|(&container, _)| container)
+            .find(|container| {
+                let slot = self.slots.get(container);
+                slot.is_some_and(|slot| slot.class == *class)
+            })
+            .copied()
     }
 
     /// Makes stem cells where some are missing, as long as nothing waits for the memory.

@@ -679,6 +679,10 @@ impl World {
         assert!(used <= self.it.pool.used_mb(), "the books are short");
         assert_eq!(self.it.pool.waiting(), self.waiting.len());
         assert_eq!(self.it.pool.heads.is_empty(), self.waiting.is_empty());
+        let stem_cells = self.it.pool.containers().filter_map(|(key, _, occupancy)| {
+            matches!(occupancy, Occupancy::Stem { .. }).then_some(key)
+        });
+        assert!(stem_cells.eq(self.it.pool.stem_cells.iter().copied()));
     }
 }
 
