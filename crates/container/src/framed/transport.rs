@@ -71,6 +71,8 @@ struct State {
     log: LogBuffer,
     /// Log frames by activation; only if runs may overlap.
     frames: HashMap<ActivationId, LogBuffer>,
+    /// Bytes of text in all log frames together; at most `log_capacity`.
+    framed_bytes: u64,
     log_capacity: ByteSize,
     failure: Option<FramedError>,
     open: Open,
@@ -115,9 +117,12 @@ impl Drop for Slot<'_> {
         state.sleepers.retain(|(slot, _)| *slot != self.id);
         if state.driver == Some(self.id) {
             state.driver = None;
-            if let Some((_, waker)) = state.sleepers.pop() {
-                waker.wake();
-            }
+        }
+        // Also when a call ends that was woken to drive and never did.
+        if state.driver.is_none()
+            && let Some((_, waker)) = state.sleepers.pop()
+        {
+            waker.wake();
         }
     }
 }
@@ -140,6 +145,7 @@ impl Framed {
                 ready: false,
                 log: LogBuffer::new(log_capacity),
                 frames: HashMap::new(),
+                framed_bytes: 0,
                 log_capacity,
                 failure: None,
                 open: Open {
@@ -228,7 +234,10 @@ impl Framed {
         let mut state = self.state();
         self.read_now(&mut state);
         let mut logs = match state.frames.remove(&id) {
-            Some(mut frames) => frames.take(limit, LogOutcome::Complete),
+            Some(mut frames) => {
+                state.framed_bytes = state.framed_bytes.saturating_sub(frames.size());
+                frames.take(limit, LogOutcome::Complete)
+            }
             None => Logs {
                 lines: Vec::new(),
                 outcome: LogOutcome::Complete,
@@ -482,16 +491,9 @@ impl State {
                     self.failure.get_or_insert(FramedError::Refused(refusal));
                     self.wake_all();
                 }
-                Some(Line::Log { id, stream, text }) => {
-                    if let Some(buffer) = self.frames_of(id) {
-                        buffer.push(stream, &text, SystemTime::now());
-                    }
-                }
-                Some(Line::LogDropped { id }) => {
-                    if let Some(buffer) = id.and_then(|id| self.frames_of(id)) {
-                        buffer.push_gap(Stream::Stdout, SystemTime::now());
-                    }
-                }
+                Some(Line::Log { id, stream, text }) => self.keep(id, stream, Some(&text)),
+                Some(Line::LogDropped { id: Some(id) }) => self.keep(id, Stream::Stdout, None),
+                Some(Line::LogDropped { id: None }) => {}
                 Some(Line::Malformed) => {
                     self.lose();
                     return;
@@ -500,17 +502,26 @@ impl State {
         }
     }
 
-    /// The buffer for an activation's log frames, if the activation is running.
-    fn frames_of(&mut self, id: ActivationId) -> Option<&mut LogBuffer> {
-        if !self.pending.contains_key(&Key::Run(id)) || self.frames.len() >= LOGS_MAX {
-            return self.frames.get_mut(&id);
+    /// Keeps a line of an activation's log, or notes that one was dropped.
+    fn keep(&mut self, id: ActivationId, stream: Stream, text: Option<&str>) {
+        let is_running = self.pending.contains_key(&Key::Run(id));
+        let has_room = self.frames.len() < LOGS_MAX;
+        let is_known = self.frames.contains_key(&id) || (is_running && has_room);
+        if !is_known {
+            return;
         }
         let capacity = self.log_capacity;
-        Some(
-            self.frames
-                .entry(id)
-                .or_insert_with(|| LogBuffer::new(capacity)),
-        )
+        let text = text.filter(|text| self.framed_bytes + text.len() as u64 <= capacity.as_bytes());
+        let buffer = self
+            .frames
+            .entry(id)
+            .or_insert_with(|| LogBuffer::new(capacity));
+        let before = buffer.size();
+        match text {
+            Some(text) => buffer.push(stream, text, SystemTime::now()),
+            None => buffer.push_gap(stream, SystemTime::now()),
+        }
+        self.framed_bytes += buffer.size().saturating_sub(before);
     }
 
     /// Hands an answer to its call. The answer of a call that has given up is dropped.

@@ -45,10 +45,12 @@ impl Pool {
             let gives_way = self.gives_way(slot, since, claim, now);
             gives_way.then_some((container, slot.class.memory_mb))
         });
-        let stems = self.stem_cells.iter().filter_map(|container| {
-            let slot = self.slots.get(container)?;
-            Some((*container, slot.class.memory_mb))
-        });
+        let is_stem = |slot: &Slot| matches!(slot.occupancy, Occupancy::Stem { .. });
+        let stems = self
+            .slots
+            .iter()
+            .filter(|(_, slot)| is_stem(slot))
+            .map(|(&container, slot)| (container, slot.class.memory_mb));
         idle.chain(stems).collect()
     }
 
@@ -62,11 +64,11 @@ impl Pool {
         else {
             return false;
         };
-        if *action == claim.key {
+        if *action == claim.action {
             return false;
         }
         let is_past_tenure = now >= self.tenure_end(*bound_since, slot);
-        let own = self.actions.get(action).and_then(|a| a.queue.front());
+        let own = self.actions.get(*action).and_then(|a| a.queue.front());
         match own {
             None => is_past_tenure || now >= self.rest_end(idle_since, slot),
             Some(own) => is_past_tenure && claim.run < own.run,
@@ -75,7 +77,7 @@ impl Pool {
 
     /// Returns when a container has been idle for so long that nobody is likely to come at once.
     pub(super) fn rest_end(&self, idle_since: Instant, slot: &Slot) -> Instant {
-        idle_since + self.costs.of(&slot.class.kind)
+        idle_since + self.costs.of(slot.kind)
     }
 
     /// Removes surplus stem cells that nobody took for long.
@@ -92,35 +94,19 @@ impl Pool {
 
     /// Returns the stem cells beyond the target of their class, with the time since when they wait.
     pub(super) fn surplus_stems(&self) -> impl Iterator<Item = (Instant, ContainerKey)> {
-        let mut kept: Vec<(&Arc<Class>, u32)> = Vec::new();
+        let is_stem = |slot: &Slot| matches!(slot.occupancy, Occupancy::Stem { .. });
         let target = |class: &Arc<Class>| {
             let stem = self.stems.iter().find(|s| s.target.class == *class);
-            stem.map_or(0, |s| s.target.count)
+            stem.map_or(0, |s| s.target.count as usize)
         };
-        let mut surplus = Vec::new();
-        // The youngest are kept: they are found first.
-        for container in self.stem_cells.iter().rev() {
-            let Some(Slot {
-                class,
-                occupancy: Occupancy::Stem { since },
-            }) = self.slots.get(container)
-            else {
-                continue;
+        self.slots.iter().filter_map(move |(&container, slot)| {
+            let Occupancy::Stem { since } = slot.occupancy else {
+                return None;
             };
-            let count = match kept.iter_mut().find(|(known, _)| *known == class) {
-                Some((_, count)) => {
-                    *count += 1;
-                    *count
-                }
-                None => {
-                    kept.push((class, 1));
-                    1
-                }
-            };
-            if count > target(class) {
-                surplus.push((*since, *container));
-            }
-        }
-        surplus.into_iter()
+            // The youngest are kept.
+            let younger = self.slots.range(container..).skip(1);
+            let younger = younger.filter(|(_, s)| is_stem(s) && s.class == slot.class);
+            (younger.count() >= target(&slot.class)).then_some((since, container))
+        })
     }
 }

@@ -160,8 +160,8 @@ impl Helper {
             PollFd::new(&self.socket, PollFlags::IN),
             PollFd::new(&self.signals, PollFlags::IN),
         ];
-        if let Some(networks) = &self.networks {
-            fds.push(PollFd::new(networks.maker(), PollFlags::IN));
+        if let Some(maker) = self.networks.as_ref().and_then(NetworkPool::maker) {
+            fds.push(PollFd::new(maker, PollFlags::IN));
         }
         let interval = if !self.leftovers.is_empty() {
             Some(RETRY_INTERVAL)
