@@ -9,19 +9,17 @@ pub(crate) fn run() -> Result<()> {
     install()?;
     check::lints()?;
     cargo(&["test", "--workspace", "--all-features"], &[])?;
-    process::run("node", &["--test", "runtimes/nodejs/tests/"])?;
-    process::run(
-        "python3",
-        &[
-            "-m",
-            "unittest",
-            "discover",
-            "--start-directory",
-            "runtimes/python/tests",
-            "--top-level-directory",
-            "runtimes/python",
-        ],
-    )
+    process::run("npm", &["test", "--silent", "--prefix", "runtimes/nodejs"])?;
+    let unittest = [
+        "-m",
+        "unittest",
+        "discover",
+        "-s",
+        "runtimes/python",
+        "-t",
+        "runtimes/python",
+    ];
+    process::run("python3", &unittest)
 }
 
 /// Installs the npm packages that actions find and that the client tests use.

@@ -12,27 +12,34 @@ const TYPOS: &str = "1.52.0";
 
 /// Returns the program `cargo-deny`.
 pub(crate) fn cargo_deny() -> Result<String> {
-    installed_by_cargo("cargo-deny", CARGO_DENY)
+    installed_by_cargo("cargo-deny", "cargo-deny", CARGO_DENY)
 }
 
-/// Returns the program `typos`, which PyPI has ready-made.
+/// Returns the program `typos`: ready-made from PyPI, or built where Python cannot make environments.
 pub(crate) fn typos() -> Result<String> {
     if exists("typos") {
         return Ok("typos".to_owned());
     }
     let venv = folder().join("python");
     let program = text(venv.join("bin/typos"))?;
-    if !exists(&program) {
+    if exists(&program) {
+        return Ok(program);
+    }
+    let from_pypi = || {
         run("python3", &["-m", "venv", &text(venv.clone())?])?;
+        let package = format!("typos=={TYPOS}");
         run(
             &text(venv.join("bin/pip"))?,
-            &["install", "--quiet", &format!("typos=={TYPOS}")],
-        )?;
+            &["install", "--quiet", &package],
+        )
+    };
+    match from_pypi() {
+        Ok(()) => Ok(program),
+        Err(_) => installed_by_cargo("typos-cli", "typos", TYPOS),
     }
-    Ok(program)
 }
 
-fn installed_by_cargo(name: &str, version: &str) -> Result<String> {
+fn installed_by_cargo(package: &str, name: &str, version: &str) -> Result<String> {
     if exists(name) {
         return Ok(name.to_owned());
     }
@@ -40,19 +47,17 @@ fn installed_by_cargo(name: &str, version: &str) -> Result<String> {
     let program = text(root.join("bin").join(name))?;
     if !exists(&program) {
         let root = text(root)?;
-        run(
-            "cargo",
-            &[
-                "install",
-                "--quiet",
-                "--locked",
-                "--version",
-                version,
-                "--root",
-                &root,
-                name,
-            ],
-        )?;
+        let arguments = [
+            "install",
+            "--quiet",
+            "--locked",
+            "--version",
+            version,
+            "--root",
+            &root,
+            package,
+        ];
+        run("cargo", &arguments)?;
     }
     Ok(program)
 }

@@ -20,7 +20,9 @@ use crate::executable::{Executable, FetchError};
 use crate::finish::{finish_unknown, finish_unplaced};
 use crate::job::{Job, ReadyJob};
 use crate::machine::RunId;
-use crate::pool::{Class, ContainerKey, Decision, Occupancy, Pool, PoolConfig, PoolEvent};
+use crate::pool::{
+    ActionKey, Class, ContainerKey, Decision, Occupancy, Pool, PoolConfig, PoolEvent,
+};
 use crate::resolver::{self, Resolution, Resolver};
 use crate::status::{ContainerStatus, InvokerHandle, InvokerStatus, StatusQuery};
 use crate::{InvokerConfig, bounds, messages, outcome, stems};
@@ -474,11 +476,10 @@ impl Invoker {
                 let member = self.members.get(&key)?;
                 let (bound_to, active) = match occupancy {
                     Occupancy::Bound { action, active, .. } => {
-                        let names = (
-                            action.namespace.to_string(),
-                            action.code.document.to_string(),
-                        );
-                        (Some(names), *active)
+                        let names = |key: &ActionKey| {
+                            (key.namespace.to_string(), key.code.document.to_string())
+                        };
+                        (self.pool.action(*action).map(names), *active)
                     }
                     Occupancy::Starting { .. } | Occupancy::Stem { .. } | Occupancy::Leaving => {
                         (None, 0)

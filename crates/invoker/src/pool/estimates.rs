@@ -7,9 +7,12 @@ use std::time::Duration;
 /// A container belongs to an action for the time of this many cold starts before it must give way to others
 /// while it is in use.
 ///
-/// So at most one part in nine of the time is lost to cold starts under pressure, and an activation waits for about
+/// So at most one part in five of the time is lost to cold starts under pressure, and an activation waits for about
 /// as many tenures as there are actions to a container.
-pub const TENURE: u32 = 8;
+pub const TENURE: u32 = 4;
+
+/// Nobody waits for longer than this for a tenure to end, even if cold starts take very long.
+const MAX_TENURE: Duration = Duration::from_secs(3);
 
 /// Assumed for kinds that were not started yet.
 const UNMEASURED_COLD_START: Duration = Duration::from_millis(100);
@@ -32,7 +35,14 @@ impl Mean {
 
 /// What it costs to make and initialise a container, for each kind.
 #[derive(Debug, Default)]
-pub(super) struct ColdCosts(HashMap<Arc<str>, ColdCost>);
+pub(super) struct ColdCosts {
+    kinds: HashMap<Arc<str>, KindIndex>,
+    costs: Vec<ColdCost>,
+}
+
+/// A kind whose costs are measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct KindIndex(usize);
 
 #[derive(Debug, Clone, Copy, Default)]
 struct ColdCost {
@@ -41,19 +51,39 @@ struct ColdCost {
 }
 
 impl ColdCosts {
-    pub(super) fn created(&mut self, kind: &Arc<str>, took: Duration) {
-        self.0.entry(kind.clone()).or_default().create.add(took);
+    pub(super) fn index(&mut self, kind: &Arc<str>) -> KindIndex {
+        if let Some(index) = self.kinds.get(kind) {
+            return *index;
+        }
+        let index = KindIndex(self.costs.len());
+        self.costs.push(ColdCost::default());
+        self.kinds.insert(kind.clone(), index);
+        index
     }
 
-    pub(super) fn initialized(&mut self, kind: &Arc<str>, took: Duration) {
-        self.0.entry(kind.clone()).or_default().init.add(took);
+    pub(super) fn created(&mut self, kind: KindIndex, took: Duration) {
+        if let Some(cost) = self.costs.get_mut(kind.0) {
+            cost.create.add(took);
+        }
     }
 
-    pub(super) fn of(&self, kind: &str) -> Duration {
-        let measured = self
-            .0
-            .get(kind)
-            .and_then(|cost| Some(cost.create.get()? + cost.init.get().unwrap_or_default()));
+    pub(super) fn initialized(&mut self, kind: KindIndex, took: Duration) {
+        if let Some(cost) = self.costs.get_mut(kind.0) {
+            cost.init.add(took);
+        }
+    }
+
+    /// Returns how long a container of a kind belongs to one action.
+    pub(super) fn tenure(&self, kind: KindIndex) -> Duration {
+        self.of(kind).saturating_mul(TENURE).min(MAX_TENURE)
+    }
+
+    /// Returns what a cold start of a kind takes.
+    pub(super) fn of(&self, kind: KindIndex) -> Duration {
+        let measured = self.costs.get(kind.0).and_then(|cost| {
+            let init = cost.init.get().unwrap_or_default();
+            Some(cost.create.get()? + init)
+        });
         measured.unwrap_or(UNMEASURED_COLD_START)
     }
 }

@@ -1,6 +1,5 @@
 //! Who has to go.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -65,11 +64,11 @@ impl Pool {
         else {
             return false;
         };
-        if *action == claim.key {
+        if *action == claim.action {
             return false;
         }
         let is_past_tenure = now >= self.tenure_end(*bound_since, slot);
-        let own = self.actions.get(action).and_then(|a| a.queue.front());
+        let own = self.actions.get(*action).and_then(|a| a.queue.front());
         match own {
             None => is_past_tenure || now >= self.rest_end(idle_since, slot),
             Some(own) => is_past_tenure && claim.run < own.run,
@@ -78,7 +77,7 @@ impl Pool {
 
     /// Returns when a container has been idle for so long that nobody is likely to come at once.
     pub(super) fn rest_end(&self, idle_since: Instant, slot: &Slot) -> Instant {
-        idle_since + self.costs.of(&slot.class.kind)
+        idle_since + self.costs.of(slot.kind)
     }
 
     /// Removes surplus stem cells that nobody took for long.
@@ -95,25 +94,19 @@ impl Pool {
 
     /// Returns the stem cells beyond the target of their class, with the time since when they wait.
     pub(super) fn surplus_stems(&self) -> impl Iterator<Item = (Instant, ContainerKey)> {
-        let mut kept: HashMap<&Arc<Class>, u32> = HashMap::new();
+        let is_stem = |slot: &Slot| matches!(slot.occupancy, Occupancy::Stem { .. });
         let target = |class: &Arc<Class>| {
             let stem = self.stems.iter().find(|s| s.target.class == *class);
-            stem.map_or(0, |s| s.target.count)
+            stem.map_or(0, |s| s.target.count as usize)
         };
-        // The youngest are kept: they are found first.
-        let surplus: Vec<_> = self
-            .slots
-            .iter()
-            .rev()
-            .filter_map(|(&container, slot)| match slot.occupancy {
-                Occupancy::Stem { since } => {
-                    let count = kept.entry(&slot.class).or_default();
-                    *count += 1;
-                    (*count > target(&slot.class)).then_some((since, container))
-                }
-                Occupancy::Starting { .. } | Occupancy::Bound { .. } | Occupancy::Leaving => None,
-            })
-            .collect();
-        surplus.into_iter()
+        self.slots.iter().filter_map(move |(&container, slot)| {
+            let Occupancy::Stem { since } = slot.occupancy else {
+                return None;
+            };
+            // The youngest are kept.
+            let younger = self.slots.range(container..).skip(1);
+            let younger = younger.filter(|(_, s)| is_stem(s) && s.class == slot.class);
+            (younger.count() >= target(&slot.class)).then_some((since, container))
+        })
     }
 }

@@ -23,6 +23,7 @@
 //!
 //! [`RunId`]: crate::machine::RunId
 
+mod actions;
 mod demand;
 mod estimates;
 mod evict;
@@ -31,6 +32,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+pub use actions::ActionIndex;
 pub use demand::{
     ActionKey, Class, ContainerKey, Decision, Demand, PoolEvent, Revised, StemTarget,
 };

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::demand::{ActionKey, Class, ContainerKey, Decision};
-use super::estimates::TENURE;
-use super::state::{Action, Occupancy, Pool, Slot};
+use super::actions::{Action, ActionIndex};
+use super::demand::{Class, ContainerKey, Decision};
+use super::state::{Occupancy, Pool, Slot};
 use crate::machine::RunId;
 
 /// Memory that can still be promised in one pass over the queues, in MB.
@@ -32,7 +32,7 @@ enum Growth {
 #[derive(Debug, Clone)]
 pub(super) struct Claim {
     pub(super) run: RunId,
-    pub(super) key: Arc<ActionKey>,
+    pub(super) action: ActionIndex,
     pub(super) memory_mb: u64,
     /// Whether to evict what there is though it is not enough.
     pub(super) is_starving: bool,
@@ -69,36 +69,54 @@ impl Pool {
             free: self.memory_mb - self.used_mb,
             coming: self.leaving_mb,
         };
-        let keys: Vec<_> = self.heads.values().cloned().collect();
-        for key in keys {
-            self.serve(&key, now, out);
-            match self.grow(&key, &mut room, now, out) {
+        let has_stems = self.has_stems();
+        // What an older claim could not get, a younger one of the same size cannot either.
+        let mut denied_mb = u64::MAX;
+        let indices: Vec<_> = self.heads.values().copied().collect();
+        for index in indices {
+            let Some(action) = self.actions.get(index) else {
+                continue;
+            };
+            let memory_mb = action.class.memory_mb;
+            if memory_mb >= denied_mb && action.containers.is_empty() && !has_stems {
+                continue;
+            }
+            self.serve(index, now, out);
+            match self.grow(index, &mut room, denied_mb, now, out) {
                 Growth::Enough => {}
-                Growth::Hungry => self.hungry = true,
+                Growth::Hungry => {
+                    self.hungry = true;
+                    denied_mb = denied_mb.min(memory_mb);
+                }
                 Growth::Starving => {
                     self.hungry = true;
-                    room = Room { free: 0, coming: 0 };
+                    denied_mb = 0;
                 }
             }
         }
     }
 
+    fn has_stems(&self) -> bool {
+        let is_stem = |slot: &Slot| matches!(slot.occupancy, Occupancy::Stem { .. });
+        self.slots.values().any(is_stem)
+    }
+
     /// Gives the first of a queue to the action's own containers and to stem cells.
-    fn serve(&mut self, key: &Arc<ActionKey>, now: Instant, out: &mut Vec<Decision>) {
+    fn serve(&mut self, index: ActionIndex, now: Instant, out: &mut Vec<Decision>) {
         // What is older and waits for memory has a claim on containers whose tenure is over.
         let in_tenure_at = self.hungry.then_some(now);
-        while self.actions.get(key).is_some_and(|a| !a.queue.is_empty()) {
-            let container = match self.free_slot(key, in_tenure_at) {
+        while self.actions.get(index).is_some_and(|a| !a.queue.is_empty()) {
+            let container = match self.free_slot(index, in_tenure_at) {
                 Some(container) => container,
-                None => match self.stem_for(key) {
+                None => match self.stem_for(index) {
                     Some(stem) => {
-                        self.bind(stem, key, now);
+                        self.bind(stem, index, now);
                         stem
                     }
                     None => return,
                 },
             };
-            if let Some(demand) = self.dequeue(key) {
+            if let Some(demand) = self.dequeue(index) {
                 self.assign(container, demand.run, out);
             }
         }
@@ -107,17 +125,18 @@ impl Pool {
     /// Makes the containers that a queue needs.
     fn grow(
         &mut self,
-        key: &Arc<ActionKey>,
+        index: ActionIndex,
         room: &mut Room,
+        denied_mb: u64,
         now: Instant,
         out: &mut Vec<Decision>,
     ) -> Growth {
         let mut promised = 0;
         loop {
-            let Some(action) = self.actions.get(key) else {
+            let Some(action) = self.actions.get(index) else {
                 return Growth::Enough;
             };
-            let class = action.class.clone();
+            let (class, kind) = (action.class.clone(), action.kind);
             let expected = self.expected_slots(action, promised);
             let Some(head) = action
                 .queue
@@ -126,11 +145,14 @@ impl Pool {
             else {
                 return Growth::Enough;
             };
-            if !self.may_add(key, promised) {
+            if !self.may_add(index, promised) {
                 return Growth::Enough;
             }
+            if class.memory_mb >= denied_mb {
+                return Growth::Hungry;
+            }
             if room.take_free(class.memory_mb) {
-                self.create(class, Some(key.clone()), out);
+                self.create(class, Some(index), out);
                 continue;
             }
             if room.take_coming(class.memory_mb) {
@@ -138,15 +160,15 @@ impl Pool {
                 continue;
             }
             let waited = now.saturating_duration_since(head.since);
-            let cold = self.costs.of(&class.kind);
+            let cold = self.costs.of(kind);
             if self.is_worth_waiting(action, promised, waited, cold) {
                 return Growth::Enough;
             }
-            let is_starving =
-                action.starting + promised == 0 && waited >= cold.saturating_mul(TENURE);
+            let has_nothing_coming = action.starting + promised == 0;
+            let is_starving = has_nothing_coming && waited >= self.costs.tenure(kind);
             let claim = Claim {
                 run: head.run,
-                key: key.clone(),
+                action: index,
                 memory_mb: class.memory_mb,
                 is_starving,
             };
@@ -205,8 +227,8 @@ impl Pool {
     }
 
     /// True if the action may have another container.
-    pub(super) fn may_add(&self, key: &Arc<ActionKey>, promised: u32) -> bool {
-        let Some(action) = self.actions.get(key) else {
+    pub(super) fn may_add(&self, index: ActionIndex, promised: u32) -> bool {
+        let Some(action) = self.actions.get(index) else {
             return false;
         };
         let count = action.containers.len() + (action.starting + promised) as usize;
@@ -219,10 +241,10 @@ impl Pool {
     /// only in those whose tenure is not over then.
     pub(super) fn free_slot(
         &self,
-        key: &Arc<ActionKey>,
+        index: ActionIndex,
         in_tenure_at: Option<Instant>,
     ) -> Option<ContainerKey> {
-        let action = self.actions.get(key)?;
+        let action = self.actions.get(index)?;
         let free = |container: &ContainerKey| {
             let slot = self.slots.get(container)?;
             match slot.occupancy {
@@ -250,15 +272,15 @@ impl Pool {
 
     /// Returns when the tenure of a container that was bound at some time is over.
     pub(super) fn tenure_end(&self, bound_since: Instant, slot: &Slot) -> Instant {
-        bound_since + self.costs.of(&slot.class.kind).saturating_mul(TENURE)
+        bound_since + self.costs.tenure(slot.kind)
     }
 
     /// Finds a stem cell that can become the action's: the oldest.
-    fn stem_for(&self, key: &Arc<ActionKey>) -> Option<ContainerKey> {
-        if !self.may_add(key, 0) {
+    fn stem_for(&self, index: ActionIndex) -> Option<ContainerKey> {
+        if !self.may_add(index, 0) {
             return None;
         }
-        self.oldest_stem(&self.actions.get(key)?.class)
+        self.oldest_stem(&self.actions.get(index)?.class)
     }
 
     fn oldest_stem(&self, class: &Arc<Class>) -> Option<ContainerKey> {
@@ -306,11 +328,11 @@ impl Pool {
     /// change something by itself.
     #[must_use]
     pub fn next_wakeup(&self, now: Instant) -> Option<Instant> {
-        let waits = self.heads.values().flat_map(|key| {
-            let action = self.actions.get(key)?;
+        let waits = self.heads.values().flat_map(|&index| {
+            let action = self.actions.get(index)?;
             let since = action.queue.front()?.since;
-            let cold = self.costs.of(&action.class.kind);
-            Some([since + cold, since + cold.saturating_mul(TENURE)])
+            let kind = action.kind;
+            Some([since + self.costs.of(kind), since + self.costs.tenure(kind)])
         });
         let evictions = self.idle.iter().filter(|_| self.hungry);
         let evictions = evictions.filter_map(|(since, container)| {

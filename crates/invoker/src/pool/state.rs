@@ -1,18 +1,17 @@
 //! The pool's books, and what each event changes in them.
 #![warn(clippy::wildcard_enum_match_arm)]
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::actions::{ActionIndex, Actions};
 use super::demand::{
     ActionKey, Class, ContainerKey, Decision, Demand, PoolEvent, Revised, StemTarget,
 };
-use super::estimates::{ColdCosts, Mean};
+use super::estimates::{ColdCosts, KindIndex};
 use crate::machine::RunId;
 
-/// So many actions are remembered with their mean times though nothing of them runs or waits.
-const REMEMBERED_ACTIONS: usize = 1024;
 /// Pauses between attempts to make a stem cell of a kind that fails.
 const STEM_RETRY: Duration = Duration::from_secs(1);
 const STEM_RETRY_MAX: Duration = Duration::from_secs(60);
@@ -34,7 +33,7 @@ pub enum Occupancy {
     /// It is being made, for an action or as a stem cell.
     Starting {
         /// The action.
-        wanted_by: Option<Arc<ActionKey>>,
+        wanted_by: Option<ActionIndex>,
     },
     /// It waits for any action of its class.
     Stem {
@@ -43,8 +42,8 @@ pub enum Occupancy {
     },
     /// It belongs to an action.
     Bound {
-        /// The action.
-        action: Arc<ActionKey>,
+        /// The action; [`Pool::action`] tells which.
+        action: ActionIndex,
         /// Activations in it.
         active: u32,
         /// Whether it takes more than its first activation.
@@ -61,22 +60,8 @@ pub enum Occupancy {
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) class: Arc<Class>,
+    pub(super) kind: KindIndex,
     pub(super) occupancy: Occupancy,
-}
-
-#[derive(Debug)]
-pub(super) struct Action {
-    pub(super) class: Arc<Class>,
-    pub(super) instances: Option<u32>,
-    /// In the order of their run ids.
-    pub(super) queue: VecDeque<Demand>,
-    /// Bound to it and not leaving.
-    pub(super) containers: Vec<ContainerKey>,
-    /// Being made for it.
-    pub(super) starting: u32,
-    pub(super) slot_time: Mean,
-    /// A newer revision is known: its containers go as soon as they are idle.
-    pub(super) superseded: bool,
 }
 
 #[derive(Debug)]
@@ -93,9 +78,9 @@ pub struct Pool {
     pub(super) idle_timeout: Duration,
     pub(super) stems: Vec<Stem>,
     pub(super) slots: BTreeMap<ContainerKey, Slot>,
-    pub(super) actions: HashMap<Arc<ActionKey>, Action>,
+    pub(super) actions: Actions,
     /// The first of each queue that is not empty; the order is the order of age.
-    pub(super) heads: BTreeMap<RunId, Arc<ActionKey>>,
+    pub(super) heads: BTreeMap<RunId, ActionIndex>,
     /// Containers that are bound and idle, least recently used first.
     pub(super) idle: BTreeSet<(Instant, ContainerKey)>,
     pub(super) costs: ColdCosts,
@@ -122,7 +107,7 @@ impl Pool {
             idle_timeout: config.idle_timeout,
             stems: config.stems.into_iter().map(stem).collect(),
             slots: BTreeMap::new(),
-            actions: HashMap::new(),
+            actions: Actions::default(),
             heads: BTreeMap::new(),
             idle: BTreeSet::new(),
             costs: ColdCosts::default(),
@@ -154,6 +139,12 @@ impl Pool {
             .map(|(key, slot)| (*key, &*slot.class, &slot.occupancy))
     }
 
+    /// Returns the action to which a container is bound.
+    #[must_use]
+    pub fn action(&self, index: ActionIndex) -> Option<&ActionKey> {
+        self.actions.get(index).map(|action| &*action.key)
+    }
+
     /// Takes note of an event and returns what is to be done, in order.
     pub fn handle(&mut self, event: PoolEvent, now: Instant) -> Vec<Decision> {
         let mut out = Vec::new();
@@ -181,8 +172,8 @@ impl Pool {
             PoolEvent::Woken => self.settle(now, &mut out),
             PoolEvent::Draining => {
                 self.draining = true;
-                while let Some(key) = self.heads.values().next().cloned() {
-                    self.release_queue(&key, &mut out);
+                while let Some(&index) = self.heads.values().next() {
+                    self.release_queue(index, &mut out);
                 }
             }
         }
@@ -200,45 +191,27 @@ impl Pool {
             out.push(Decision::Refuse { run: demand.run });
             return;
         }
-        let key = demand.action.clone();
-        let action = self.action_for(&demand);
-        let queue_is_empty = action.queue.is_empty();
+        let kind = self.costs.index(&demand.class.kind);
+        let index = self.actions.index(&demand, kind);
+        let Some(action) = self.actions.get_mut(index) else {
+            return;
+        };
         action.superseded = false;
         action.instances = demand.instances;
         // The warm path: nobody is ahead, and a container is free.
-        if queue_is_empty
+        if action.queue.is_empty()
             && !self.hungry
-            && let Some(container) = self.free_slot(&key, None)
+            && let Some(container) = self.free_slot(index, None)
         {
             self.assign(container, demand.run, out);
             return;
         }
-        self.enqueue(demand);
+        self.enqueue(index, demand);
         self.settle(now, out);
     }
 
-    fn action_for(&mut self, demand: &Demand) -> &mut Action {
-        if self.actions.len() >= REMEMBERED_ACTIONS && !self.actions.contains_key(&demand.action) {
-            self.actions.retain(|_, action| {
-                !action.queue.is_empty() || !action.containers.is_empty() || action.starting > 0
-            });
-        }
-        self.actions
-            .entry(demand.action.clone())
-            .or_insert_with(|| Action {
-                class: demand.class.clone(),
-                instances: demand.instances,
-                queue: VecDeque::new(),
-                containers: Vec::new(),
-                starting: 0,
-                slot_time: Mean::default(),
-                superseded: false,
-            })
-    }
-
-    fn enqueue(&mut self, demand: Demand) {
-        let key = demand.action.clone();
-        let Some(action) = self.actions.get_mut(&key) else {
+    fn enqueue(&mut self, index: ActionIndex, demand: Demand) {
+        let Some(action) = self.actions.get_mut(index) else {
             return;
         };
         if let Some(head) = action.queue.front() {
@@ -247,22 +220,22 @@ impl Pool {
         let place = action.queue.partition_point(|other| other.run < demand.run);
         action.queue.insert(place, demand);
         self.waiting += 1;
-        self.restore_head(&key);
+        self.restore_head(index);
     }
 
     /// Takes the first activation out of a queue.
-    pub(super) fn dequeue(&mut self, key: &Arc<ActionKey>) -> Option<Demand> {
-        let demand = self.actions.get_mut(key)?.queue.pop_front()?;
+    pub(super) fn dequeue(&mut self, index: ActionIndex) -> Option<Demand> {
+        let demand = self.actions.get_mut(index)?.queue.pop_front()?;
         self.heads.remove(&demand.run);
         self.waiting -= 1;
-        self.restore_head(key);
+        self.restore_head(index);
         Some(demand)
     }
 
-    fn restore_head(&mut self, key: &Arc<ActionKey>) {
-        let head = self.actions.get(key).and_then(|a| a.queue.front());
+    fn restore_head(&mut self, index: ActionIndex) {
+        let head = self.actions.get(index).and_then(|a| a.queue.front());
         if let Some(head) = head {
-            self.heads.insert(head.run, key.clone());
+            self.heads.insert(head.run, index);
         }
     }
 
@@ -282,19 +255,19 @@ impl Pool {
         let wanted_by = wanted_by.take();
         slot.occupancy = Occupancy::Stem { since: now };
         let class = slot.class.clone();
-        self.costs.created(&class.kind, took);
+        self.costs.created(slot.kind, took);
         if let Some(stem) = self.stems.iter_mut().find(|s| s.target.class == class) {
             stem.failures = 0;
         }
-        if let Some(key) = wanted_by {
-            if let Some(action) = self.actions.get_mut(&key) {
+        if let Some(index) = wanted_by {
+            if let Some(action) = self.actions.get_mut(index) {
                 action.starting = action.starting.saturating_sub(1);
             }
             // Whoever had it made comes first, so that a burst gets the containers it asked for.
-            if self.may_add(&key, 0)
-                && let Some(demand) = self.dequeue(&key)
+            if self.may_add(index, 0)
+                && let Some(demand) = self.dequeue(index)
             {
-                self.bind(container, &key, now);
+                self.bind(container, index, now);
                 self.assign(container, demand.run, out);
             }
         }
@@ -307,13 +280,13 @@ impl Pool {
         };
         let class = slot.class.clone();
         let wanted_by = match &slot.occupancy {
-            Occupancy::Starting { wanted_by } => wanted_by.clone(),
+            Occupancy::Starting { wanted_by } => *wanted_by,
             Occupancy::Stem { .. } | Occupancy::Bound { .. } | Occupancy::Leaving => None,
         };
         self.leave(container);
         match wanted_by {
-            Some(key) => {
-                if let Some(demand) = self.dequeue(&key) {
+            Some(index) => {
+                if let Some(demand) = self.dequeue(index) {
                     let run = demand.run;
                     out.push(Decision::Fail { run, container });
                 }
@@ -336,7 +309,7 @@ impl Pool {
         if let Occupancy::Bound { initialized, .. } = &mut slot.occupancy {
             *initialized = true;
         }
-        self.costs.initialized(&slot.class.kind, took);
+        self.costs.initialized(slot.kind, took);
     }
 
     fn freed(
@@ -365,7 +338,7 @@ impl Pool {
             *idle_since = Some(now);
             self.idle.insert((now, container));
         }
-        if let Some(action) = self.actions.get_mut(action) {
+        if let Some(action) = self.actions.get_mut(*action) {
             action.slot_time.add(took);
             if is_idle && action.superseded {
                 self.remove(container, out);
@@ -384,7 +357,7 @@ impl Pool {
         match std::mem::replace(&mut slot.occupancy, Occupancy::Leaving) {
             Occupancy::Leaving => return,
             Occupancy::Starting { wanted_by } => {
-                if let Some(action) = wanted_by.and_then(|key| self.actions.get_mut(&key)) {
+                if let Some(action) = wanted_by.and_then(|index| self.actions.get_mut(index)) {
                     action.starting = action.starting.saturating_sub(1);
                 }
             }
@@ -395,7 +368,7 @@ impl Pool {
                 if let Some(since) = idle_since {
                     self.idle.remove(&(since, container));
                 }
-                if let Some(action) = self.actions.get_mut(&action) {
+                if let Some(action) = self.actions.get_mut(action) {
                     action.containers.retain(|&other| other != container);
                 }
             }
@@ -412,15 +385,9 @@ impl Pool {
     }
 
     fn superseded(&mut self, code: &Revised, out: &mut Vec<Decision>) {
-        let older: Vec<_> = self
-            .actions
-            .keys()
-            .filter(|key| key.code.document == code.document && key.code.revision != code.revision)
-            .cloned()
-            .collect();
-        for key in older {
-            self.release_queue(&key, out);
-            let Some(action) = self.actions.get_mut(&key) else {
+        for index in self.actions.older_than(code) {
+            self.release_queue(index, out);
+            let Some(action) = self.actions.get_mut(index) else {
                 continue;
             };
             action.superseded = true;
@@ -432,8 +399,8 @@ impl Pool {
         }
     }
 
-    fn release_queue(&mut self, key: &Arc<ActionKey>, out: &mut Vec<Decision>) {
-        while let Some(demand) = self.dequeue(key) {
+    fn release_queue(&mut self, index: ActionIndex, out: &mut Vec<Decision>) {
+        while let Some(demand) = self.dequeue(index) {
             out.push(Decision::Release { run: demand.run });
         }
     }
@@ -463,16 +430,17 @@ impl Pool {
     pub(super) fn create(
         &mut self,
         class: Arc<Class>,
-        wanted_by: Option<Arc<ActionKey>>,
+        wanted_by: Option<ActionIndex>,
         out: &mut Vec<Decision>,
     ) {
         let container = ContainerKey(self.next_key);
         self.next_key += 1;
         self.used_mb += class.memory_mb;
-        if let Some(action) = wanted_by.as_ref().and_then(|key| self.actions.get_mut(key)) {
+        if let Some(action) = wanted_by.and_then(|index| self.actions.get_mut(index)) {
             action.starting += 1;
         }
         let slot = Slot {
+            kind: self.costs.index(&class.kind),
             class: class.clone(),
             occupancy: Occupancy::Starting { wanted_by },
         };
@@ -481,17 +449,17 @@ impl Pool {
     }
 
     /// Makes a stem cell the action's own.
-    pub(super) fn bind(&mut self, container: ContainerKey, key: &Arc<ActionKey>, now: Instant) {
+    pub(super) fn bind(&mut self, container: ContainerKey, index: ActionIndex, now: Instant) {
         if let Some(slot) = self.slots.get_mut(&container) {
             slot.occupancy = Occupancy::Bound {
-                action: key.clone(),
+                action: index,
                 active: 0,
                 initialized: false,
                 idle_since: None,
                 bound_since: now,
             };
         }
-        if let Some(action) = self.actions.get_mut(key) {
+        if let Some(action) = self.actions.get_mut(index) {
             action.containers.push(container);
         }
     }

@@ -908,19 +908,19 @@ impl Occupancy {
 fn many_active_actions_on_little_memory_do_not_thrash() {
     let mut it = Simulation::new(32, 100);
     let begin = it.it.now;
-    it.run_until(begin + Duration::from_secs(60));
+    it.run_until(begin + Duration::from_secs(10));
     let answered: u32 = it.answered.iter().sum();
     let least = *it.answered.iter().min().unwrap();
-    // Without any rule each answer would cost a cold start: at most 3 400 of them in this time.
-    assert!(answered > 25_000, "{answered} answers");
+    // Without any rule each answer would cost a cold start: at most 570 of them in this time.
+    assert!(answered > 3_000, "{answered} answers");
     assert!(
         it.cold_starts * 10 < answered,
         "{} cold starts",
         it.cold_starts
     );
-    assert!(least > 20, "one action had {least} answers");
+    assert!(least > 10, "one action had {least} answers");
     assert!(
-        it.longest_wait < Duration::from_secs(20),
+        it.longest_wait < Duration::from_secs(8),
         "{:?}",
         it.longest_wait
     );

@@ -2,7 +2,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::panic,
     unreachable_pub,
     reason = "a test that cannot go on fails"
 )]

@@ -289,28 +289,3 @@ async fn instances_bound_the_containers_of_an_action() {
     eventually("all are recorded", || it.records.count() == 4).await;
     assert_eq!(it.factory.created(), 2);
 }
-
-/// 100 actions on memory for 32: everyone is served, and containers are reused.
-#[tokio::test]
-async fn many_actions_on_little_memory_are_all_served() {
-    let it = Harness::start(32 * 256);
-    for action in 0..100 {
-        it.put(&ActionSpec::new(&format!("guest/a{action}")));
-    }
-    let mut number = 0;
-    for _ in 0..5 {
-        for action in 0..100 {
-            number += 1;
-            it.deliver(MessageSpec::new(number, &format!("guest/a{action}")));
-        }
-    }
-    for _ in 0..200 {
-        it.pass(Duration::from_millis(50)).await;
-    }
-    eventually("all are recorded", || it.records.count() == 500).await;
-    let created = it.factory.created();
-    assert!(
-        created < 300,
-        "{created} containers for 500 activations of 100 actions"
-    );
-}

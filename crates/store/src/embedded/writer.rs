@@ -5,7 +5,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, ffi};
-use tracing::{error, warn};
+use tracing::warn;
 
 use crate::StoreError;
 
@@ -117,11 +117,7 @@ impl Writer {
             Err(failure) => {
                 self.forget(&requests);
                 for request in requests {
-                    let failure = classify(&failure);
-                    if matches!(failure, StoreError::Full) {
-                        warn!("no space is left for the store");
-                    }
-                    let _ = request.reply.send(Err(failure));
+                    let _ = request.reply.send(Err(classify(&failure)));
                 }
             }
         }
@@ -178,7 +174,6 @@ fn classify(failure: &rusqlite::Error) -> StoreError {
     if is_full(failure) {
         return StoreError::Full;
     }
-    error!(error = %failure, "could not write to the store");
     StoreError::Unavailable(failure.to_string().into())
 }
 

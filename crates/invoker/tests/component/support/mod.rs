@@ -8,7 +8,7 @@ mod stores;
 
 pub use bus::{DeliveryEvent, FakeBus};
 pub use clock::ManualClock;
-pub use containers::{ContainerEvent, FakeFactory, line, response};
+pub use containers::{ContainerEvent, FakeFactory, response};
 pub use harness::{Harness, eventually, settle};
 pub use messages::{ActionSpec, MessageSpec, id};
 pub use stores::{FakeArtifacts, FakeRecords};

@@ -48,10 +48,6 @@ impl FakeArtifacts {
         self.attachments.lock().unwrap().insert(key, content);
     }
 
-    pub fn remove(&self, id: &str) {
-        self.documents.lock().unwrap().remove(&DocumentId::from(id));
-    }
-
     pub fn go_away(&self, away: bool) {
         *self.is_away.lock().unwrap() = away;
     }
