@@ -131,6 +131,11 @@ impl LogBuffer {
         self.ends.iter().all(|&ends| ends > 0)
     }
 
+    /// Returns the bytes of text and bookkeeping that are held.
+    pub(crate) fn size(&self) -> u64 {
+        (self.arena.len() + self.entries.len() * size_of::<Entry>()) as u64
+    }
+
     fn partial(&mut self, stream: Stream) -> &mut Partial {
         let [out, err] = &mut self.partial;
         match stream {

@@ -19,6 +19,7 @@ mod messages;
 mod router;
 mod serve;
 mod throttle;
+mod web;
 
 pub use config::{BuildInfo, Clock, ControllerConfig, Limits};
 pub use controller::{Controller, Stores};

@@ -9,11 +9,14 @@ use oxwhisk_store::Collection;
 use crate::controller::Controller;
 use crate::http::{ApiError, Cors, Reply, Request, percent_decode};
 use crate::messages;
+use crate::web::WebPath;
 
 /// Everything below counts as the API, character by character: `/api/v1x` too (observed.md).
 const API: &str = "/api/v1";
 /// Methods of a path of an entity, as its 405 lists them.
 const ENTITY_METHODS: &str = "PUT, GET, DELETE, POST, HEAD, OPTIONS, PATCH";
+/// Methods of a web action, as its 405 lists them.
+const WEB_METHODS: &str = "GET, DELETE, POST, PUT, HEAD, OPTIONS, PATCH";
 
 impl Controller {
     /// Answers a request. Source: rest-api §1, §4.
@@ -58,6 +61,12 @@ impl Controller {
         request: &Request,
         below: &str,
     ) -> Result<Reply, ApiError> {
+        if let Some(path) = WebPath::parse(below) {
+            return match request.method {
+                Method::TRACE => Err(ApiError::bad_method(WEB_METHODS)),
+                _ => self.web_action(request, &path).await,
+            };
+        }
         match (&request.method, below) {
             (&Method::OPTIONS, _) => return Ok(Reply::text("OK")),
             (&Method::GET, "" | "/") => return Ok(self.version()),
@@ -74,14 +83,6 @@ impl Controller {
             _ => {}
         }
         let segments: Vec<&str> = below.split('/').skip(1).collect();
-        if let ["web", namespace, package, action, ..] = segments.as_slice()
-            && [namespace, package, action]
-                .iter()
-                .all(|name| name_of(name).is_ok())
-        {
-            // No action is exported to the web yet.
-            return Err(ApiError::not_found());
-        }
         let identity = self.authenticator.identify(&request.headers).await?;
         match segments.as_slice() {
             ["namespaces"] | ["namespaces", ""] if request.method == Method::GET => {

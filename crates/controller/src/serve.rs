@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::controller::Controller;
-use crate::http::{Reply, Request, RequestId, Target, TargetError};
+use crate::http::{ErrorForm, Reply, Request, RequestId, Target, TargetError};
 
 /// Largest body that is read.
 const MAX_BODY: u64 = 50 * 1024 * 1024;
@@ -143,6 +143,9 @@ impl Controller {
         };
         let reply = match self.route(&request, &target.path).await {
             Ok(reply) => reply,
+            Err(error) if error.form == ErrorForm::Plain => {
+                return plain(error.status, &error.message);
+            }
             Err(error) => Reply::of_error(error, &request.id),
         };
         reply.into_response(&request)

@@ -131,13 +131,6 @@ class Process(LauncherTest):
         self.assertEqual(code, 1)
         self.assertRegex(stderr, "KeyboardInterrupt\n" + SENTINEL)
 
-    def test_os_exit_ends_the_process_without_an_answer(self):
-        """Recording invoke-python/exits."""
-        launcher = self.started("import os\ndef main(args):\n    os._exit(5)\n")
-        launcher.send({"value": {}})
-        self.assertEqual(launcher.line(), "")
-        self.assertEqual(launcher.end()[0], 5)
-
     def test_child_processes_do_not_get_the_channel(self):
         launcher = self.started("import os\ndef main(args):\n    return {'open': os.system('test -S /proc/self/fd/3') == 0, 'here': os.path.exists('/proc/self/fd/3')}\n")
         self.assertEqual(launcher.run()["body"], {"open": False, "here": True})

@@ -84,6 +84,19 @@ class Results(LauncherTest):
         launcher = self.started("def main(args):\n    r = []\n    for _ in range(100000):\n        r = [r]\n    return r\n")
         self.assertEqual(launcher.run()["body"], {"error": "command exited"})
 
+    def test_action_that_ends_the_process_at_once_is_answered(self):
+        """Recording invoke-python/exits: the stock proxy outlives the action's process; ends of child processes are not the action's."""
+        for module in ("os", "posix"):
+            with self.subTest(module):
+                code = (
+                    f"import os, {module}\ndef main(args):\n    child = os.fork()\n    if child == 0: {module}._exit(7)\n"
+                    f"    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n    {module}._exit(3)\n"
+                )
+                launcher = self.started(code)
+                launcher.send({"value": {}, "activation_id": "a"})
+                self.assertEqual(launcher.line(), '{"activation_id":"a","status":400,"newline":true,"body":{"error":"command exited"}}\n')
+                self.assertEqual(launcher.end(), (3, "7\n" + SENTINEL, SENTINEL))
+
     def test_exception_is_an_application_error(self):
         """§9.2 exception in the handler."""
         launcher = self.started("def main(args):\n    if args:\n        raise ValueError('boom')\n    return {}\n")

@@ -63,12 +63,16 @@ struct Pending {
 #[derive(Debug)]
 struct State {
     outbox: VecDeque<Bytes>,
+    /// The socket, watched for writing as long as the outbox holds something.
+    full: Option<AsyncFd<OwnedFd>>,
     answers: AnswerReader,
     pending: HashMap<Key, Pending>,
     ready: bool,
     log: LogBuffer,
     /// Log frames by activation; only if runs may overlap.
     frames: HashMap<ActivationId, LogBuffer>,
+    /// Bytes of text in all log frames together; at most `log_capacity`.
+    framed_bytes: u64,
     log_capacity: ByteSize,
     failure: Option<FramedError>,
     open: Open,
@@ -87,6 +91,8 @@ struct Open {
 /// The connection to one launcher.
 #[derive(Debug)]
 pub(crate) struct Framed {
+    /// Watched for reading only: whenever the launcher takes a request off it, it becomes writable anew, and
+    /// the platform would be woken for nothing.
     socket: AsyncFd<OwnedFd>,
     stdout: AsyncFd<OwnedFd>,
     stderr: AsyncFd<OwnedFd>,
@@ -111,9 +117,12 @@ impl Drop for Slot<'_> {
         state.sleepers.retain(|(slot, _)| *slot != self.id);
         if state.driver == Some(self.id) {
             state.driver = None;
-            if let Some((_, waker)) = state.sleepers.pop() {
-                waker.wake();
-            }
+        }
+        // Also when a call ends that was woken to drive and never did.
+        if state.driver.is_none()
+            && let Some((_, waker)) = state.sleepers.pop()
+        {
+            waker.wake();
         }
     }
 }
@@ -125,16 +134,18 @@ impl Framed {
     /// What the system answers when the descriptors cannot be watched.
     pub(crate) fn new(pipes: Pipes, log_capacity: ByteSize) -> io::Result<Self> {
         Ok(Self {
-            socket: watch(pipes.socket, Interest::READABLE | Interest::WRITABLE)?,
+            socket: watch(pipes.socket, Interest::READABLE)?,
             stdout: watch(pipes.stdout, Interest::READABLE)?,
             stderr: watch(pipes.stderr, Interest::READABLE)?,
             state: Mutex::new(State {
                 outbox: VecDeque::new(),
+                full: None,
                 answers: AnswerReader::new(),
                 pending: HashMap::new(),
                 ready: false,
                 log: LogBuffer::new(log_capacity),
                 frames: HashMap::new(),
+                framed_bytes: 0,
                 log_capacity,
                 failure: None,
                 open: Open {
@@ -223,7 +234,10 @@ impl Framed {
         let mut state = self.state();
         self.read_now(&mut state);
         let mut logs = match state.frames.remove(&id) {
-            Some(mut frames) => frames.take(limit, LogOutcome::Complete),
+            Some(mut frames) => {
+                state.framed_bytes = state.framed_bytes.saturating_sub(frames.size());
+                frames.take(limit, LogOutcome::Complete)
+            }
             None => Logs {
                 lines: Vec::new(),
                 outcome: LogOutcome::Complete,
@@ -380,10 +394,27 @@ impl Framed {
     }
 
     fn write_outbox(&self, state: &mut State, cx: &mut Context<'_>) -> Turn {
-        let Some(part) = state.outbox.front_mut().filter(|_| state.failure.is_none()) else {
+        let State {
+            outbox,
+            full,
+            failure: None,
+            ..
+        } = state
+        else {
             return Turn::Idle;
         };
-        let Poll::Ready(guard) = self.socket.poll_write_ready(cx) else {
+        let Some(part) = outbox.front_mut() else {
+            *full = None;
+            return Turn::Idle;
+        };
+        let writable = match full {
+            Some(socket) => socket,
+            None => match self.watch_writable() {
+                Ok(socket) => full.insert(socket),
+                Err(_) => return state.lose(),
+            },
+        };
+        let Poll::Ready(guard) = writable.poll_write_ready(cx) else {
             return Turn::Idle;
         };
         let Ok(mut guard) = guard else {
@@ -391,12 +422,16 @@ impl Framed {
         };
         match write_vectored(self.socket.get_ref(), &[part]) {
             Ok(count) if count < part.len() => part.advance(count),
-            Ok(_) => drop(state.outbox.pop_front()),
+            Ok(_) => drop(outbox.pop_front()),
             Err(rustix::io::Errno::INTR) => {}
             Err(rustix::io::Errno::AGAIN) => guard.clear_ready_matching(Ready::WRITABLE),
             Err(_) => return state.lose(),
         }
         Turn::Progress
+    }
+
+    fn watch_writable(&self) -> io::Result<AsyncFd<OwnedFd>> {
+        watch(self.socket.get_ref().try_clone()?, Interest::WRITABLE)
     }
 
     /// Reads what the pipes hold now, up to a bound, without waiting.
@@ -456,16 +491,9 @@ impl State {
                     self.failure.get_or_insert(FramedError::Refused(refusal));
                     self.wake_all();
                 }
-                Some(Line::Log { id, stream, text }) => {
-                    if let Some(buffer) = self.frames_of(id) {
-                        buffer.push(stream, &text, SystemTime::now());
-                    }
-                }
-                Some(Line::LogDropped { id }) => {
-                    if let Some(buffer) = id.and_then(|id| self.frames_of(id)) {
-                        buffer.push_gap(Stream::Stdout, SystemTime::now());
-                    }
-                }
+                Some(Line::Log { id, stream, text }) => self.keep(id, stream, Some(&text)),
+                Some(Line::LogDropped { id: Some(id) }) => self.keep(id, Stream::Stdout, None),
+                Some(Line::LogDropped { id: None }) => {}
                 Some(Line::Malformed) => {
                     self.lose();
                     return;
@@ -474,17 +502,26 @@ impl State {
         }
     }
 
-    /// The buffer for an activation's log frames, if the activation is running.
-    fn frames_of(&mut self, id: ActivationId) -> Option<&mut LogBuffer> {
-        if !self.pending.contains_key(&Key::Run(id)) || self.frames.len() >= LOGS_MAX {
-            return self.frames.get_mut(&id);
+    /// Keeps a line of an activation's log, or notes that one was dropped.
+    fn keep(&mut self, id: ActivationId, stream: Stream, text: Option<&str>) {
+        let is_running = self.pending.contains_key(&Key::Run(id));
+        let has_room = self.frames.len() < LOGS_MAX;
+        let is_known = self.frames.contains_key(&id) || (is_running && has_room);
+        if !is_known {
+            return;
         }
         let capacity = self.log_capacity;
-        Some(
-            self.frames
-                .entry(id)
-                .or_insert_with(|| LogBuffer::new(capacity)),
-        )
+        let text = text.filter(|text| self.framed_bytes + text.len() as u64 <= capacity.as_bytes());
+        let buffer = self
+            .frames
+            .entry(id)
+            .or_insert_with(|| LogBuffer::new(capacity));
+        let before = buffer.size();
+        match text {
+            Some(text) => buffer.push(stream, text, SystemTime::now()),
+            None => buffer.push_gap(stream, SystemTime::now()),
+        }
+        self.framed_bytes += buffer.size().saturating_sub(before);
     }
 
     /// Hands an answer to its call. The answer of a call that has given up is dropped.

@@ -48,6 +48,17 @@ impl Default for HelperProgram {
     }
 }
 
+/// Which control groups to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ControlGroups {
+    /// Each controller where it is found.
+    Any,
+    /// Only those of version 2.
+    OnlyVersion2,
+    /// None: a watchdog bounds memory, and signals pause.
+    Off,
+}
+
 /// Settings of a [`super::SandboxFactory`].
 #[derive(Debug, Clone)]
 pub struct SandboxConfig {
@@ -67,8 +78,8 @@ pub struct SandboxConfig {
     pub log_buffer: ByteSize,
     /// How long a runtime may take until it is ready.
     pub start_timeout: Duration,
-    /// Whether to look for control groups; without them limits are weaker.
-    pub cgroups: bool,
+    /// Which control groups to use; without them limits are weaker.
+    pub control_groups: ControlGroups,
 }
 
 impl SandboxConfig {
@@ -84,7 +95,7 @@ impl SandboxConfig {
             tmp: ByteSize::mib(512),
             log_buffer: ByteSize::mib(10),
             start_timeout: Duration::from_secs(30),
-            cgroups: true,
+            control_groups: ControlGroups::Any,
         }
     }
 }

@@ -9,14 +9,14 @@ use async_trait::async_trait;
 use oxwhisk_entity::ByteSize;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::pipe::PipeFlags;
-use tokio::task::JoinHandle;
 
-use super::cgroup::{self, CgroupLayout, CgroupLocks, Controller};
+use super::cgroup::Controller;
 use super::config::{NetworkMode, SandboxConfig};
-use super::connection::{Connection, Creation, borrow};
+use super::connection::{Creation, borrow};
 use super::container::{Freezer, SandboxContainer};
 use super::probe::{Finding, assess};
-use super::wire::{Abilities, CreateOrder, Limits, Order, RuntimeOrder, Start};
+use super::running::RunningHelper;
+use super::wire::{CreateOrder, Limits, Order};
 use crate::framed::{Framed, FramedError, Pipes};
 use crate::{Container, ContainerFactory, ContainerSpec, CreateError, Runtime};
 
@@ -35,14 +35,11 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct SandboxFactory {
     config: SandboxConfig,
-    connection: Arc<Connection>,
-    reader: Mutex<Option<JoinHandle<()>>>,
-    abilities: Abilities,
-    layout: CgroupLayout,
-    _locks: CgroupLocks,
+    /// A std lock: never held across an await. Nothing after the shutdown.
+    helper: Mutex<Option<Arc<RunningHelper>>>,
+    /// An async lock: of several creations that find the helper dead, one starts another.
+    restart: tokio::sync::Mutex<()>,
     next_serial: AtomicU64,
-    /// Runtimes that the helper knows, by their number.
-    runtimes: Mutex<Vec<Arc<Runtime>>>,
 }
 
 impl SandboxFactory {
@@ -51,75 +48,67 @@ impl SandboxFactory {
     /// # Errors
     /// [`StartError`] if the helper cannot be started or the system refuses it its namespaces.
     pub async fn start(config: SandboxConfig) -> Result<Self, StartError> {
-        let (layout, locks) = if config.cgroups {
-            cgroup::prepare(rustix::process::geteuid().is_root())
-        } else {
-            (CgroupLayout::default(), CgroupLocks::none())
-        };
-        let connection = Connection::start(&config.helper.0).map_err(StartError::Start)?;
-        let started = connection.expect_started();
-        let reader = tokio::spawn(connection.clone().read());
-        let api_port = match &config.network {
-            NetworkMode::Api { port, .. } => Some(*port),
-            NetworkMode::Host => None,
-        };
-        let first = Order::Start(Start {
-            cgroups: layout.clone(),
-            api_port,
-            network_pool: config.network_pool,
-        });
-        connection
-            .order(&first, &[])
-            .await
-            .map_err(StartError::Start)?;
-        let abilities = started.await.map_err(|_| StartError::Refused)?;
+        let helper = RunningHelper::start(&config).await?;
         Ok(Self {
             config,
-            connection,
-            reader: Mutex::new(Some(reader)),
-            abilities,
-            layout,
-            _locks: locks,
+            helper: Mutex::new(Some(Arc::new(helper))),
+            restart: tokio::sync::Mutex::new(()),
             next_serial: AtomicU64::new(1),
-            runtimes: Mutex::default(),
         })
     }
 
-    /// Reports how well each mechanism of isolation works here.
+    /// Reports how well each mechanism of isolation works here; nothing after the shutdown.
     #[must_use]
     pub fn findings(&self) -> Vec<Finding> {
-        assess(&self.abilities, &self.layout, &self.config.network)
-    }
-
-    /// Returns the runtime's number, and whether the helper does not know it yet.
-    fn number_of(&self, runtime: &Arc<Runtime>) -> (u32, bool) {
-        let mut runtimes = self.runtimes.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = runtimes
-            .iter()
-            .position(|known| Arc::ptr_eq(known, runtime) || known == runtime);
-        let number = known.unwrap_or_else(|| {
-            runtimes.push(runtime.clone());
-            runtimes.len() - 1
-        });
-        (u32::try_from(number).unwrap_or(u32::MAX), known.is_none())
+        let helper = self.current();
+        helper.map_or_else(Vec::new, |helper| {
+            assess(&helper.abilities, &helper.layout, &self.config.network)
+        })
     }
 
     /// Prepares the root of a runtime, so that its first container does not wait for that.
     ///
     /// # Errors
     /// What the system answers when the helper cannot be reached.
-    pub async fn prepare(&self, runtime: &Arc<Runtime>) -> io::Result<u32> {
-        let (number, new) = self.number_of(runtime);
-        if new {
-            let order = Order::Runtime(RuntimeOrder {
-                number,
-                command: runtime.command.clone(),
-                readable: runtime.readable.clone(),
-                environment: runtime.environment.clone(),
-            });
-            self.connection.order(&order, &[]).await?;
+    pub async fn prepare(&self, runtime: &Arc<Runtime>) -> io::Result<()> {
+        self.running().await?.number_of(runtime).await.map(drop)
+    }
+
+    fn current(&self) -> Option<Arc<RunningHelper>> {
+        self.helper
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Returns the helper, starting another one if it has ended: something must have killed it, and
+    /// with it all containers, but new ones can be made.
+    async fn running(&self) -> io::Result<Arc<RunningHelper>> {
+        let alive = |helper: &Arc<RunningHelper>| !helper.connection.is_closed();
+        if let Some(helper) = self.current().filter(alive) {
+            return Ok(helper);
         }
-        Ok(number)
+        let _one_at_a_time = self.restart.lock().await;
+        let gone = || io::Error::from(io::ErrorKind::NotConnected);
+        let ended = self.current().ok_or_else(gone)?;
+        if alive(&ended) {
+            return Ok(ended);
+        }
+        tracing::warn!(
+            "the sandbox helper has ended, and all containers with it; starting another"
+        );
+        let helper = Arc::new(
+            RunningHelper::start(&self.config)
+                .await
+                .map_err(io::Error::other)?,
+        );
+        let mut current = self.helper.lock().unwrap_or_else(PoisonError::into_inner);
+        // After a shutdown meanwhile, the new one ends when it is dropped here.
+        current
+            .as_mut()
+            .map(|current| *current = helper.clone())
+            .ok_or_else(gone)?;
+        Ok(helper)
     }
 
     fn limits(&self, memory: ByteSize) -> Limits {
@@ -149,14 +138,16 @@ impl SandboxFactory {
                 source,
             }
         };
+        let unreachable = "reach the sandbox helper";
         let serial = self.next_serial.fetch_add(1, Ordering::Relaxed);
-        let runtime = self
-            .prepare(&spec.runtime)
+        let helper = self.running().await.map_err(failed(unreachable))?;
+        let runtime = helper
+            .number_of(&spec.runtime)
             .await
-            .map_err(failed("reach the sandbox helper"))?;
+            .map_err(failed(unreachable))?;
         let framed =
             Framed::new(pipes, self.config.log_buffer).map_err(failed("watch the descriptors"))?;
-        let (creation, end) = self.connection.expect_container(serial);
+        let (creation, end) = helper.connection.expect_container(serial);
         let order = Order::Create(CreateOrder {
             serial,
             name: spec.id.as_str().to_owned(),
@@ -164,15 +155,11 @@ impl SandboxFactory {
             environment: environment(spec),
             limits: self.limits(spec.memory),
         });
-        self.connection
-            .order(&order, &borrow(&theirs))
-            .await
-            .map_err(failed("reach the sandbox helper"))?;
+        let sent = helper.connection.order(&order, &borrow(&theirs)).await;
+        sent.map_err(failed(unreachable))?;
         drop(theirs);
         match creation.await {
-            Err(_) => Err(failed("reach the sandbox helper")(
-                io::ErrorKind::BrokenPipe.into(),
-            )),
+            Err(_) => Err(failed(unreachable)(io::ErrorKind::BrokenPipe.into())),
             Ok(Creation::Refused { step, errno }) => Err(refused(spec, &step, errno)),
             Ok(Creation::Created {
                 process,
@@ -191,7 +178,7 @@ impl SandboxFactory {
                     }
                     _ => None,
                 };
-                let version = self.layout.version_of(Controller::Freezer);
+                let version = helper.layout.version_of(Controller::Freezer);
                 Ok(SandboxContainer {
                     id: spec.id.clone(),
                     serial,
@@ -202,7 +189,7 @@ impl SandboxFactory {
                         .map(|(file, version)| Freezer { file, version }),
                     overlaps: spec.concurrency > 1,
                     end,
-                    connection: self.connection.clone(),
+                    connection: helper.connection.clone(),
                     listeners,
                 })
             }
@@ -269,11 +256,6 @@ impl ContainerFactory for SandboxFactory {
                 source,
             }
         };
-        if self.connection.is_closed() {
-            return Err(failed("reach the sandbox helper")(
-                io::ErrorKind::BrokenPipe.into(),
-            ));
-        }
         let (pipes, theirs) = channels().map_err(failed("open the channels"))?;
         let container = self.spawn(&spec, pipes, theirs).await?;
         let ready = tokio::time::timeout(self.config.start_timeout, container.ready()).await;
@@ -290,15 +272,13 @@ impl ContainerFactory for SandboxFactory {
     }
 
     async fn shutdown(&self) {
-        self.connection.close();
-        let reader = self
-            .reader
+        let helper = self
+            .helper
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        if let Some(reader) = reader {
-            // The reader ends when the helper has; it does not panic.
-            let _ = reader.await;
+        if let Some(helper) = helper {
+            helper.end().await;
         }
     }
 }

@@ -16,9 +16,10 @@ mod container;
 mod factory;
 mod helper;
 mod probe;
+mod running;
 mod wire;
 
-pub use config::{ApiListeners, HelperProgram, NetworkMode, SandboxConfig};
+pub use config::{ApiListeners, ControlGroups, HelperProgram, NetworkMode, SandboxConfig};
 pub use connection::HELPER_NAME;
 pub use factory::{SandboxFactory, StartError};
 pub use helper::helper_main;

@@ -96,19 +96,53 @@ def main(args):
 
 #[tokio::test]
 async fn memory_without_end() {
-    for config in both() {
-        let house = House::new(config).await;
-        let code = "
+    let private = "
 def main(args):
     kept = []
     while True: kept.append(b'x' * 1000000)
 ";
+    let shared = "
+import mmap
+def main(args):
+    kept = []
+    while True:
+        kept.append(mmap.mmap(-1, 1 << 20))
+        kept[-1].write(b'x' * (1 << 20))
+";
+    for config in both() {
+        let house = House::new(config).await;
+        for code in [private, shared] {
+            let (container, mark) = house.python(code, ByteSize::mib(128)).await;
+            let answer = run_for(&*container, MINUTE).await;
+            assert!(
+                matches!(answer, Err(ContainerError::MemoryExhausted)),
+                "{answer:?}"
+            );
+            destroyed(&*container, &mark).await;
+        }
+        house.close().await;
+    }
+}
+
+/// Memory that no process has mapped: counted by control groups, refused without.
+#[tokio::test]
+async fn memory_behind_descriptors() {
+    for config in both() {
+        let house = House::new(config).await;
+        let code = "
+import ctypes, errno, os
+def main(args):
+    shared = ctypes.CDLL(None, use_errno=True).shmget(0, 1 << 20, 0o1600)
+    try: file = os.memfd_create('x')
+    except OSError as error: return {'memfd': errno.errorcode[error.errno], 'shm': shared}
+    while True: os.write(file, b'x' * 1000000)
+";
         let (container, mark) = house.python(code, ByteSize::mib(128)).await;
         let answer = run_for(&*container, MINUTE).await;
-        assert!(
-            matches!(answer, Err(ContainerError::MemoryExhausted)),
-            "{answer:?}"
-        );
+        match answer {
+            Err(ContainerError::MemoryExhausted) => {}
+            answer => assert_eq!(answer.unwrap(), "{\"memfd\":\"ENOSYS\",\"shm\":-1}"),
+        }
         destroyed(&*container, &mark).await;
         house.close().await;
     }
@@ -363,7 +397,9 @@ def main(args):
             families[family] = errno.errorcode[error.errno]
     limits = open('/proc/self/limits').read()
     files = [line.split()[3] for line in limits.splitlines() if line.startswith('Max open files')][0]
-    return {'status': [status[name].strip('0') or '0' for name in wanted], 'ids': [os.getuid(), os.getgid(), os.getpid()],
+    open_files = sorted(int(name) for name in os.listdir('/proc/self/fd'))
+    return {'open': open_files[:4], 'more': len([number for number in open_files[4:] if os.path.exists('/proc/self/fd/%d' % number)]),
+            'status': [status[name].strip('0') or '0' for name in wanted], 'ids': [os.getuid(), os.getgid(), os.getpid()],
             'allowed': [name for name, answer in refused.items() if answer not in ('EPERM', 'ENOSYS')],
             'families': sorted(set(families.values())), 'files': files, 'map': open('/proc/self/uid_map').read().split()[::2],
             'interfaces': [name for _, name in socket.if_nameindex()], 'host': socket.gethostname()[:5]}
@@ -372,7 +408,7 @@ def main(args):
     let response = run(&*container, "{}").await.unwrap();
     assert_eq!(
         text(&response),
-        "{\"status\":[\"0\",\"0\",\"0\",\"0\",\"0\",\"1\",\"2\"],\"ids\":[1000,1000,1],\"allowed\":[],\"families\":[\"EPERM\"],\
+        "{\"open\":[0,1,2,3],\"more\":0,\"status\":[\"0\",\"0\",\"0\",\"0\",\"0\",\"1\",\"2\"],\"ids\":[1000,1000,1],\"allowed\":[],\"families\":[\"EPERM\"],\
          \"files\":\"1024\",\"map\":[\"1000\",\"1\"],\"interfaces\":[\"lo\"],\"host\":\"test-\"}"
     );
     destroyed(&*container, &mark).await;

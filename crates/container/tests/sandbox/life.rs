@@ -242,7 +242,7 @@ async fn crash_loses_the_connection_and_the_next_run_is_not_taken() {
 
 #[tokio::test]
 async fn paused_container_does_not_run_and_goes_on_after() {
-    for config in [config(), without_groups()] {
+    for config in [config(), without_groups(), with_version_2()] {
         let factory = SandboxFactory::start(config).await.unwrap();
         let (spec, mark) = marked(spec(&python()));
         let code = "
@@ -413,6 +413,64 @@ async fn server_to_be_killed() {
     containers[2].pause().await.unwrap();
     eprintln!("containers run");
     std::future::pending::<()>().await;
+}
+
+/// Kills all helpers of this process.
+fn kill_helpers() {
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let text =
+            |file: &str| std::fs::read_to_string(entry.path().join(file)).unwrap_or_default();
+        let parent = format!("\nPPid:\t{}\n", std::process::id());
+        if text("cmdline").starts_with("oxwhisk-sandbox-helper") && text("status").contains(&parent)
+        {
+            let pid = entry.file_name().to_str().unwrap().parse().unwrap();
+            let pid = rustix::process::Pid::from_raw(pid).unwrap();
+            rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "started by `killed_helper_is_replaced`"]
+async fn server_whose_helper_is_killed() {
+    let factory = factory().await;
+    let (spec, mark) = marked(spec(&node()));
+    let container = started(&factory, spec, "function main() { return {} }").await;
+    kill_helpers();
+    eventually("the container ends with the helper", || {
+        processes(&mark).is_empty()
+    });
+    let answer = run(&*container, "{}").await;
+    assert!(matches!(
+        answer,
+        Err(ContainerError::Unhealthy | ContainerError::ConnectionLost)
+    ));
+    container.destroy().await;
+    let container = started(
+        &factory,
+        crate::support::spec(&node()),
+        "function main() { return {} }",
+    )
+    .await;
+    run(&*container, "{}").await.unwrap();
+    container.destroy().await;
+    factory.shutdown().await;
+    assert_eq!(
+        control_groups(std::process::id()),
+        Vec::<std::path::PathBuf>::new()
+    );
+}
+
+#[test]
+fn killed_helper_is_replaced() {
+    let output = alone("life::server_whose_helper_is_killed")
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use oxwhisk_container::discovery::{Family, Interpreter, Places, find};
 use oxwhisk_container::sandbox::{
-    ApiListeners, HelperProgram, NetworkMode, SandboxConfig, SandboxFactory,
+    ApiListeners, ControlGroups, HelperProgram, NetworkMode, SandboxConfig, SandboxFactory,
 };
 use oxwhisk_container::{
     Container, ContainerError, ContainerFactory, ContainerId, ContainerSpec, Logs, Response,
@@ -264,7 +264,15 @@ pub(crate) async fn destroyed(container: &dyn Container, mark: &str) {
 /// Settings without control groups.
 pub(crate) fn without_groups() -> SandboxConfig {
     SandboxConfig {
-        cgroups: false,
+        control_groups: ControlGroups::Off,
+        ..config()
+    }
+}
+
+/// Settings with control groups of version 2 only: just the freezer, where version 1 has the other controllers.
+pub(crate) fn with_version_2() -> SandboxConfig {
+    SandboxConfig {
+        control_groups: ControlGroups::OnlyVersion2,
         ..config()
     }
 }

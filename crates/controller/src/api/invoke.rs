@@ -43,6 +43,7 @@ impl Controller {
             self.entitled_to_all(caller.identity, Privilege::Activate, components)
                 .await?;
         }
+        resolved.check_final(&payload)?;
         let invocation = Invocation {
             user: Arc::clone(caller.identity),
             action: name,

@@ -11,6 +11,7 @@ use rustix::fs::{FlockOperation, Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
 use super::mounts::{self, CgroupMount};
+use crate::sandbox::ControlGroups;
 
 /// Folders of servers start with this.
 const PREFIX: &str = "oxwhisk-";
@@ -75,17 +76,8 @@ pub(crate) struct CgroupLocks {
     _folders: Vec<OwnedFd>,
 }
 
-impl CgroupLocks {
-    /// Holds nothing.
-    pub(crate) fn none() -> Self {
-        Self {
-            _folders: Vec::new(),
-        }
-    }
-}
-
 /// Makes a folder of this server in each hierarchy that has a wanted controller and can be written.
-pub(crate) fn prepare(root: bool) -> (CgroupLayout, CgroupLocks) {
+pub(crate) fn prepare(wanted: ControlGroups, root: bool) -> (CgroupLayout, CgroupLocks) {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let mut found = mounts::parse(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup"));
     // The freezer comes first: what a dead server left frozen can only be killed when it is thawed.
@@ -98,7 +90,12 @@ pub(crate) fn prepare(root: bool) -> (CgroupLayout, CgroupLocks) {
     let mut layout = CgroupLayout::default();
     let mut locks = Vec::new();
     // Version 1 comes first: a controller that is bound there is not available in version 2.
-    for version in [Version::V1, Version::V2] {
+    let versions: &[Version] = match wanted {
+        ControlGroups::Any => &[Version::V1, Version::V2],
+        ControlGroups::OnlyVersion2 => &[Version::V2],
+        ControlGroups::Off => &[],
+    };
+    for &version in versions {
         for mount in found.iter().filter(|mount| mount.version == version) {
             let missing: Vec<_> = Controller::ALL
                 .into_iter()

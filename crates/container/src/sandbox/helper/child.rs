@@ -74,6 +74,7 @@ fn set_up(plan: Plan<'_>) -> Result<Infallible, Failure> {
     }
     let Plan {
         template,
+        memory_group,
         environment,
         filters,
         socket,
@@ -83,7 +84,7 @@ fn set_up(plan: Plan<'_>) -> Result<Infallible, Failure> {
     } = plan;
     arrange_descriptors(socket, stdout, stderr).in_step("arrange the descriptors")?;
     reset_signals();
-    filters.apply()?;
+    filters.apply(memory_group)?;
     execute(template, environment)
 }
 

@@ -98,7 +98,9 @@ pub(super) fn set_limits(limits: &Limits, memory_group: bool) -> Result<(), Fail
         )
         .in_step("set the limits")
     };
-    set(Resource::Core, 0)?;
+    // One byte: no file is that short, and unlike zero it also keeps the crash handler of the host
+    // from being started.
+    set(Resource::Core, 1)?;
     set(Resource::Nofile, limits.open_files)?;
     set(Resource::Memlock, 64 * 1024)?;
     set(Resource::Msgqueue, 0)?;

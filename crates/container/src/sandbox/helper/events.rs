@@ -45,7 +45,7 @@ struct Child {
     group: ContainerGroup,
     /// Bytes of memory that it may use.
     memory: u64,
-    /// Known if memory has to be watched.
+    /// Known if memory has to be watched, which takes a `/proc` of the helper's own.
     namespace: Option<PidNamespace>,
     /// It was killed for its memory by the watchdog.
     exhausted: bool,
@@ -160,8 +160,8 @@ impl Helper {
             PollFd::new(&self.socket, PollFlags::IN),
             PollFd::new(&self.signals, PollFlags::IN),
         ];
-        if let Some(networks) = &self.networks {
-            fds.push(PollFd::new(networks.maker(), PollFlags::IN));
+        if let Some(maker) = self.networks.as_ref().and_then(NetworkPool::maker) {
+            fds.push(PollFd::new(maker, PollFlags::IN));
         }
         let interval = if !self.leftovers.is_empty() {
             Some(RETRY_INTERVAL)
@@ -265,11 +265,8 @@ impl Helper {
             Ok(Side::Parent { pid, pidfd }) => {
                 drop(plan);
                 group.settle();
-                let namespace = if self.memory_group {
-                    None
-                } else {
-                    PidNamespace::of(pid)
-                };
+                let watched = !self.memory_group && self.abilities.proc;
+                let namespace = if watched { PidNamespace::of(pid) } else { None };
                 let child = Child {
                     serial,
                     pidfd,

@@ -38,6 +38,10 @@ pub(super) struct NetworkPool {
     /// Asked for, not yet here.
     ordered: usize,
     buffer: Vec<u8>,
+    port: u16,
+    size: usize,
+    /// The maker has ended; the next one who needs a namespace starts another.
+    ended: bool,
 }
 
 impl NetworkPool {
@@ -56,6 +60,9 @@ impl NetworkPool {
             ready: Vec::new(),
             ordered: 0,
             buffer: Vec::new(),
+            port,
+            size,
+            ended: false,
         };
         for _ in 0..size.max(1) {
             pool.order()?;
@@ -69,9 +76,9 @@ impl NetworkPool {
         Ok(())
     }
 
-    /// Descriptor that is readable when a namespace has become ready.
-    pub(super) fn maker(&self) -> &OwnedFd {
-        &self.maker
+    /// Descriptor that is readable when a namespace has become ready, while there is a maker.
+    pub(super) fn maker(&self) -> Option<&OwnedFd> {
+        (!self.ended).then_some(&self.maker)
     }
 
     /// Takes in one namespace from the maker, waiting for it if need be.
@@ -79,6 +86,7 @@ impl NetworkPool {
         let received = wire::receive::<Made>(&self.maker, &mut self.buffer).in_step(STEP)?;
         self.ordered = self.ordered.saturating_sub(1);
         let Some((Made::Network, fds)) = received else {
+            self.ended |= received.is_none();
             let errno = if let Some((Made::Refused(errno), _)) = received {
                 errno
             } else {
@@ -101,6 +109,9 @@ impl NetworkPool {
 
     /// Takes one namespace and orders another.
     pub(super) fn take(&mut self) -> Result<Network, Failure> {
+        if self.ended {
+            *self = Self::start(self.port, self.size)?;
+        }
         self.order()?;
         loop {
             if let Some(network) = self.ready.pop() {

@@ -35,6 +35,8 @@ const NAMESPACES: [i32; 8] = [
 #[derive(Debug)]
 pub(super) struct Filters {
     programs: [BpfProgram; 2],
+    /// Applied where nothing else bounds memory that no process has mapped.
+    unmapped: BpfProgram,
 }
 
 impl Filters {
@@ -45,13 +47,16 @@ impl Filters {
             errno: libc::ENOSYS,
         };
         compile()
-            .map(|programs| Self { programs })
+            .map(|(programs, unmapped)| Self { programs, unmapped })
             .map_err(|_| failure)
     }
 
     /// Applies the filters to the calling thread and what it starts.
-    pub(super) fn apply(&self) -> Result<(), Failure> {
-        for program in &self.programs {
+    ///
+    /// Without a control group for memory, calls are refused by which memory is used without being mapped.
+    pub(super) fn apply(&self, memory_group: bool) -> Result<(), Failure> {
+        let unmapped = (!memory_group).then_some(&self.unmapped);
+        for program in self.programs.iter().chain(unmapped) {
             let applied =
                 seccompiler::apply_filter(program).map_err(|_| std::io::Error::last_os_error());
             applied.in_step("apply the system call filter")?;
@@ -60,7 +65,7 @@ impl Filters {
     }
 }
 
-fn compile() -> Result<[BpfProgram; 2], seccompiler::BackendError> {
+fn compile() -> Result<([BpfProgram; 2], BpfProgram), seccompiler::BackendError> {
     let architecture: TargetArch = std::env::consts::ARCH.try_into()?;
     let refused = SeccompFilter::new(
         refused_arguments()?,
@@ -68,7 +73,18 @@ fn compile() -> Result<[BpfProgram; 2], seccompiler::BackendError> {
         refusal(libc::EPERM),
         architecture,
     )?;
-    Ok([by_number(architecture), refused.try_into()?])
+    let unmapped = SeccompFilter::new(
+        [libc::SYS_memfd_create, libc::SYS_shmget]
+            .map(|call| (call, Vec::new()))
+            .into(),
+        SeccompAction::Allow,
+        refusal(libc::ENOSYS),
+        architecture,
+    )?;
+    Ok((
+        [by_number(architecture), refused.try_into()?],
+        unmapped.try_into()?,
+    ))
 }
 
 fn refusal(errno: i32) -> SeccompAction {

@@ -67,21 +67,27 @@ impl Usage {
     }
 }
 
+/// Memory that a process has for itself, in shared mappings without a file, and in swap.
 fn unshared(process: &Path) -> u64 {
-    let text = fs::read_to_string(process.join("statm")).unwrap_or_default();
-    let mut pages = text
-        .split(' ')
-        .skip(1)
-        .filter_map(|field| field.parse::<u64>().ok());
-    let (resident, shared) = (pages.next().unwrap_or(0), pages.next().unwrap_or(0));
-    resident.saturating_sub(shared) * rustix::param::page_size() as u64
+    sum(
+        &process.join("status"),
+        &["RssAnon:", "RssShmem:", "VmSwap:"],
+    )
 }
 
+/// The same, with pages that several processes map divided among them.
 fn proportional(process: &Path) -> u64 {
-    let text = fs::read_to_string(process.join("smaps_rollup")).unwrap_or_default();
-    let size = |line: &str| {
-        line.strip_prefix("Pss_Anon:")
-            .and_then(|rest| rest.trim().strip_suffix(" kB")?.parse::<u64>().ok())
+    sum(
+        &process.join("smaps_rollup"),
+        &["Pss_Anon:", "Pss_Shmem:", "SwapPss:"],
+    )
+}
+
+fn sum(file: &Path, names: &[&str]) -> u64 {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let size = |line: &str| -> Option<u64> {
+        let rest = names.iter().find_map(|name| line.strip_prefix(name))?;
+        rest.trim().strip_suffix(" kB")?.parse().ok()
     };
     text.lines().filter_map(size).sum::<u64>() * 1024
 }

@@ -1,0 +1,140 @@
+//! Entities under concurrent changes.
+
+use oxwhisk_controller::Limits;
+use serde_json::json;
+
+use crate::support::Harness;
+
+const ACTION: &str = "/api/v1/namespaces/_/actions/a";
+
+fn action(text: &str) -> serde_json::Value {
+    json!({"exec": {"kind": "nodejs:20", "code": text}})
+}
+
+/// No update is lost without a 409: the version counts exactly the updates that were answered 200.
+#[tokio::test(flavor = "multi_thread")]
+async fn concurrent_updates_are_counted_or_refused() {
+    let harness = Harness::start(Limits::default()).await;
+    assert_eq!(
+        harness
+            .client
+            .put(ACTION, &action("first text"))
+            .await
+            .unwrap()
+            .status(),
+        200
+    );
+    let mut updates = tokio::task::JoinSet::new();
+    for number in 0..40 {
+        let client = harness.client.clone();
+        updates.spawn(async move {
+            let body = action(&format!("text {number}"));
+            client
+                .put(&format!("{ACTION}?overwrite=true"), &body)
+                .await
+                .unwrap()
+                .status()
+        });
+    }
+    let statuses = updates.join_all().await;
+    let done = statuses.iter().filter(|&&status| status == 200).count();
+    assert!(
+        statuses.iter().all(|status| matches!(status, 200 | 409)),
+        "{statuses:?}"
+    );
+    let version = harness.client.get(ACTION).await.unwrap().json().unwrap()["version"].clone();
+    assert_eq!(version, format!("0.0.{}", 1 + done));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_of_concurrent_creates_wins() {
+    let harness = Harness::start(Limits::default()).await;
+    let mut creates = tokio::task::JoinSet::new();
+    for number in 0..20 {
+        let client = harness.client.clone();
+        creates.spawn(async move {
+            client
+                .put(ACTION, &action(&format!("text {number}")))
+                .await
+                .unwrap()
+                .status()
+        });
+    }
+    let statuses = creates.join_all().await;
+    assert_eq!(
+        statuses.iter().filter(|&&status| status == 200).count(),
+        1,
+        "{statuses:?}"
+    );
+    assert!(
+        statuses.iter().all(|status| matches!(status, 200 | 409)),
+        "{statuses:?}"
+    );
+}
+
+/// Rules write into their trigger's document: changes that meet there are refused, never lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_of_one_trigger_are_linked_or_refused() {
+    let harness = Harness::start(Limits::default()).await;
+    let path = |rest: &str| format!("/api/v1/namespaces/_/{rest}");
+    harness
+        .client
+        .put(ACTION, &action("text here"))
+        .await
+        .unwrap();
+    harness
+        .client
+        .put(&path("triggers/t"), &json!({}))
+        .await
+        .unwrap();
+    let mut rules = tokio::task::JoinSet::new();
+    for number in 0..10 {
+        let client = harness.client.clone();
+        let rule = path(&format!("rules/r{number}"));
+        rules.spawn(async move {
+            let body = json!({"trigger": "/_/t", "action": "/_/a"});
+            client.put(&rule, &body).await.unwrap().status()
+        });
+    }
+    let statuses = rules.join_all().await;
+    let done = statuses.iter().filter(|&&status| status == 200).count();
+    assert!(
+        statuses.iter().all(|status| matches!(status, 200 | 409)),
+        "{statuses:?}"
+    );
+    let trigger = harness
+        .client
+        .get(&path("triggers/t"))
+        .await
+        .unwrap()
+        .json()
+        .unwrap();
+    assert_eq!(
+        trigger["rules"].as_object().map_or(0, serde_json::Map::len),
+        done
+    );
+}
+
+/// Code over 16 KB is kept beside the document and comes back as it was sent, after updates of other members too.
+#[tokio::test(flavor = "multi_thread")]
+async fn long_code_survives_updates_without_code() {
+    let harness = Harness::start(Limits::default()).await;
+    let code = "// padding\n".repeat(4_000);
+    harness.client.put(ACTION, &action(&code)).await.unwrap();
+    let update = json!({"annotations": [{"key": "k", "value": 1}]});
+    let shown = harness
+        .client
+        .put(&format!("{ACTION}?overwrite=true"), &update)
+        .await
+        .unwrap();
+    assert_eq!(shown.json().unwrap()["exec"]["code"], code);
+    assert_eq!(
+        harness.client.get(ACTION).await.unwrap().json().unwrap()["exec"]["code"],
+        code
+    );
+    assert_eq!(
+        harness.client.delete(ACTION).await.unwrap().json().unwrap()["exec"]["code"],
+        code
+    );
+    assert_eq!(harness.client.get(ACTION).await.unwrap().status(), 404);
+}
