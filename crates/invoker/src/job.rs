@@ -64,6 +64,9 @@ impl Job {
         if self.has_begun {
             return true;
         }
+        if !context.flows().await {
+            return false;
+        }
         let mut retries = context.retries();
         while let Err(error) = self.delivery.start().await {
             let activation_id = self.message.activation_id;

@@ -500,6 +500,7 @@ impl Invoker {
             memory_mb: self.context.config.user_memory.as_mib(),
             used_mb: self.pool.used_mb(),
             waiting: self.held,
+            stuck: *self.stuck.borrow(),
             containers: containers.collect(),
         }
     }
