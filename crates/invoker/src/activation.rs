@@ -18,7 +18,7 @@ use crate::job::ReadyJob;
 use crate::log_lines::{self, Ending};
 use crate::machine::RunId;
 use crate::outcome::{self, Measured, Outcome};
-use crate::record::Interval;
+use crate::record::{Interval, Timing};
 use crate::{messages, record, request, resolver};
 
 /// How long the end of the log is waited for after a developer error that the runtime itself reported.
@@ -107,7 +107,10 @@ pub(crate) async fn initialize(mut place: Place, mut ready: ReadyJob) {
             let ready = Box::new(ready);
             place.report.send(Mail::Initialized { ready, took }).await;
         }
-        Outcome::Reschedule => place.report.send(Mail::Reschedule(Box::new(ready))).await,
+        Outcome::Reschedule => {
+            ready.job.timing = Timing::default();
+            place.report.send(Mail::Reschedule(Box::new(ready))).await;
+        }
         Outcome::Over {
             response,
             timed_out,
@@ -151,7 +154,7 @@ pub(crate) async fn run(mut place: Place, mut ready: ReadyJob) {
         }
         // A run never ends in `Initialized`.
         Outcome::Reschedule | Outcome::Initialized => {
-            ready.job.timing = record::Timing::default();
+            ready.job.timing = Timing::default();
             place.report.send(Mail::Reschedule(Box::new(ready))).await;
         }
     }
@@ -224,6 +227,8 @@ async fn conclude(
         let ack = Acknowledgement::Result(record.clone());
         let controller = &job.message.root_controller_index;
         context.acknowledge(controller, ack).await;
+        // The caller's answer goes out before this goes on with what nobody waits for.
+        tokio::task::yield_now().await;
     }
     let (lines, log_is_whole) = collect(
         &place,

@@ -63,6 +63,8 @@ struct Pending {
 #[derive(Debug)]
 struct State {
     outbox: VecDeque<Bytes>,
+    /// The socket, watched for writing as long as the outbox holds something.
+    full: Option<AsyncFd<OwnedFd>>,
     answers: AnswerReader,
     pending: HashMap<Key, Pending>,
     ready: bool,
@@ -89,6 +91,8 @@ struct Open {
 /// The connection to one launcher.
 #[derive(Debug)]
 pub(crate) struct Framed {
+    /// Watched for reading only: whenever the launcher takes a request off it, it becomes writable anew, and
+    /// the platform would be woken for nothing.
     socket: AsyncFd<OwnedFd>,
     stdout: AsyncFd<OwnedFd>,
     stderr: AsyncFd<OwnedFd>,
@@ -130,11 +134,12 @@ impl Framed {
     /// What the system answers when the descriptors cannot be watched.
     pub(crate) fn new(pipes: Pipes, log_capacity: ByteSize) -> io::Result<Self> {
         Ok(Self {
-            socket: watch(pipes.socket, Interest::READABLE | Interest::WRITABLE)?,
+            socket: watch(pipes.socket, Interest::READABLE)?,
             stdout: watch(pipes.stdout, Interest::READABLE)?,
             stderr: watch(pipes.stderr, Interest::READABLE)?,
             state: Mutex::new(State {
                 outbox: VecDeque::new(),
+                full: None,
                 answers: AnswerReader::new(),
                 pending: HashMap::new(),
                 ready: false,
@@ -389,10 +394,27 @@ impl Framed {
     }
 
     fn write_outbox(&self, state: &mut State, cx: &mut Context<'_>) -> Turn {
-        let Some(part) = state.outbox.front_mut().filter(|_| state.failure.is_none()) else {
+        let State {
+            outbox,
+            full,
+            failure: None,
+            ..
+        } = state
+        else {
             return Turn::Idle;
         };
-        let Poll::Ready(guard) = self.socket.poll_write_ready(cx) else {
+        let Some(part) = outbox.front_mut() else {
+            *full = None;
+            return Turn::Idle;
+        };
+        let writable = match full {
+            Some(socket) => socket,
+            None => match self.watch_writable() {
+                Ok(socket) => full.insert(socket),
+                Err(_) => return state.lose(),
+            },
+        };
+        let Poll::Ready(guard) = writable.poll_write_ready(cx) else {
             return Turn::Idle;
         };
         let Ok(mut guard) = guard else {
@@ -400,12 +422,16 @@ impl Framed {
         };
         match write_vectored(self.socket.get_ref(), &[part]) {
             Ok(count) if count < part.len() => part.advance(count),
-            Ok(_) => drop(state.outbox.pop_front()),
+            Ok(_) => drop(outbox.pop_front()),
             Err(rustix::io::Errno::INTR) => {}
             Err(rustix::io::Errno::AGAIN) => guard.clear_ready_matching(Ready::WRITABLE),
             Err(_) => return state.lose(),
         }
         Turn::Progress
+    }
+
+    fn watch_writable(&self) -> io::Result<AsyncFd<OwnedFd>> {
+        watch(self.socket.get_ref().try_clone()?, Interest::WRITABLE)
     }
 
     /// Reads what the pipes hold now, up to a bound, without waiting.
