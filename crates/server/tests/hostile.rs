@@ -26,6 +26,9 @@ enum End {
     Result(&'static str),
     /// Either of both.
     Any(&'static [&'static str], &'static str),
+    /// With the platform's text where control groups bound the memory; without them the limit of the address space
+    /// meets the interpreter first, and the failure is whatever it makes of that.
+    Memory,
 }
 
 impl End {
@@ -33,7 +36,7 @@ impl End {
     fn time_limit_ms(self) -> u64 {
         match self {
             Self::Failure(texts) | Self::Any(texts, _) if texts.contains(&TIMED_OUT) => 2000,
-            Self::Failure(_) | Self::Any(..) | Self::Result(_) => 60_000,
+            Self::Failure(_) | Self::Any(..) | Self::Result(_) | Self::Memory => 60_000,
         }
     }
 }
@@ -85,7 +88,7 @@ def main(args):
     kept = []
     while True: kept.append(b'x' * 1000000)
 ",
-        end: End::Failure(&[MEMORY]),
+        end: End::Memory,
     },
     Attack {
         name: "buffers-without-end",
@@ -95,7 +98,7 @@ function main() {
   const kept = []
   for (;;) kept.push(Buffer.alloc(1 << 20, 'x'))
 }",
-        end: End::Failure(&[MEMORY]),
+        end: End::Memory,
     },
     Attack {
         name: "fills-the-disk",
@@ -297,7 +300,7 @@ fn own_address() -> Option<String> {
     Some(socket.local_addr().ok()?.ip().to_string())
 }
 
-fn check(attack: &Attack, activation: &Value) {
+fn check(server: &TestServer, attack: &Attack, activation: &Value, has_groups: bool) {
     let name = attack.name;
     let response = &activation["response"];
     let error = response["result"]["error"].as_str();
@@ -310,11 +313,14 @@ fn check(attack: &Attack, activation: &Value) {
         End::Failure(texts) => failed_as(texts),
         End::Result(text) => is_result(text),
         End::Any(texts, text) => failed_as(texts) || is_result(text),
+        End::Memory if has_groups => failed_as(&[MEMORY]),
+        End::Memory => response["success"] == false && response["status"] != "whisk internal error",
     };
     assert!(
         fits,
-        "{name} should end as {:?} and was {response}",
-        attack.end
+        "{name} should end as {:?} and was {activation}\n{}",
+        attack.end,
+        server.stderr()
     );
 }
 
@@ -327,6 +333,7 @@ async fn withstands_all(mut server: TestServer) {
         .await;
     user.result("neighbour", &json!({"n": -1})).await;
     let arguments = arguments(&server, &listener);
+    let has_groups = !container_groups(&makers(&server)).is_empty();
     let mut most = 0;
     for (number, attack) in ATTACKS.iter().enumerate() {
         let limits = json!({"timeout": attack.end.time_limit_ms(), "memory": 256, "logs": 1});
@@ -334,13 +341,13 @@ async fn withstands_all(mut server: TestServer) {
             .await;
         let answer = user.invoke(attack.name, &arguments).await;
         let activation = answer.json().unwrap();
-        check(attack, &activation);
+        check(&server, attack, &activation, has_groups);
         let fine = user.result("neighbour", &json!({"n": number})).await;
         assert_eq!(fine, json!({"fine": number}), "after {}", attack.name);
         let record = user
             .record(activation["activationId"].as_str().unwrap())
             .await;
-        check(attack, &record);
+        check(&server, attack, &record, has_groups);
         let logs = record["logs"].to_string().len();
         assert!(logs < 2 << 20, "{}: {logs} bytes of logs", attack.name);
         most = most.max(resident_kib(server.pid()));
@@ -349,6 +356,13 @@ async fn withstands_all(mut server: TestServer) {
     let visitors = listener.accept();
     assert!(visitors.is_err(), "{visitors:?}");
     nothing_is_left(&mut server).await;
+}
+
+/// The server's processes, one of which names the control groups.
+fn makers(server: &TestServer) -> Vec<u32> {
+    let mut processes = descendants(server.pid());
+    processes.push(server.pid());
+    processes
 }
 
 async fn nothing_is_left(server: &mut TestServer) {
@@ -362,8 +376,7 @@ async fn nothing_is_left(server: &mut TestServer) {
         descendants(server.pid()).len()
     );
     let processes = descendants(server.pid());
-    let mut makers = processes.clone();
-    makers.push(server.pid());
+    let makers = makers(server);
     assert!(server.stop().unwrap().success(), "{}", server.stderr());
     let alive = || {
         processes
@@ -393,31 +406,25 @@ async fn hostile_actions_fail_by_themselves() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs root"]
 async fn hostile_actions_fail_by_themselves_under_an_ordinary_user() {
-    // The program and the launchers are copied to where this user can read them.
+    // The program and the launchers are copied to where this user can read them, and not below `/tmp`, which is
+    // another one in containers.
+    let home = tempfile::tempdir_in("/var/tmp").unwrap();
     let script = r#"
 for dir; do :; done
-home=$(dirname "$dir")
-cp "$1" "$home/oxwhisk"
-cp -r "$2" "$home/runtimes"
-chown -R 65534:65534 "$home"
-cd "$home"
-shift 2
-export HOME="$home" OXWHISK_RUNTIMES_DIR="$home/runtimes"
+cp "$2" "$1/oxwhisk"
+cp -r "$3" "$1/runtimes"
+chown -R 65534:65534 "$1" "$(dirname "$dir")"
+cd "$1"
+export HOME="$1" OXWHISK_RUNTIMES_DIR="$1/runtimes"
+shift 3
 exec setpriv --reuid=65534 --regid=65534 --clear-groups ./oxwhisk "$@""#;
     let runtimes = concat!(env!("CARGO_MANIFEST_DIR"), "/../../runtimes");
     let mut options = ServerOptions::new("sh").without_throttles();
-    options.arguments = [
-        "-c",
-        script,
-        "sh",
-        env!("CARGO_BIN_EXE_oxwhisk"),
-        runtimes,
-        "standalone",
-        "--port",
-        "0",
-    ]
-    .map(Into::into)
-    .into();
+    options.arguments = ["-c", script, "sh"].map(Into::into).into();
+    for argument in [home.path().as_os_str(), env!("CARGO_BIN_EXE_oxwhisk").as_ref(), runtimes.as_ref()] {
+        options = options.argument(argument);
+    }
+    options = options.argument("standalone").argument("--port").argument("0");
     let server = options.start().unwrap();
     withstands_all(server).await;
 }

@@ -204,11 +204,17 @@ impl Helper {
                 }
             }
             Order::Stop { serial, stopped } => {
+                let signal = if stopped { Signal::STOP } else { Signal::CONT };
                 let errno = self
-                    .stop(serial, stopped)
+                    .signal_all(serial, signal)
                     .err()
                     .map(rustix::io::Errno::raw_os_error);
                 self.report(&Report::Stopped { serial, errno }, &[])
+            }
+            Order::Kill { serial } => {
+                // It may have ended meanwhile; its end is reported in any case.
+                let _ = self.signal_all(serial, Signal::KILL);
+                Ok(())
             }
         }
     }
@@ -311,7 +317,7 @@ impl Helper {
         sent
     }
 
-    fn stop(&self, serial: u64, stopped: bool) -> rustix::io::Result<()> {
+    fn signal_all(&self, serial: u64, signal: Signal) -> rustix::io::Result<()> {
         let child = self
             .children
             .values()
@@ -322,11 +328,7 @@ impl Helper {
             OFlags::RDONLY | OFlags::CLOEXEC,
             Mode::empty(),
         )?;
-        watchdog::signal_all(
-            &child.pidfd,
-            &own,
-            if stopped { Signal::STOP } else { Signal::CONT },
-        )
+        watchdog::signal_all(&child.pidfd, &own, signal)
     }
 
     /// Kills containers that use more memory than they may.
