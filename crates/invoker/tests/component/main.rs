@@ -6,6 +6,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod accounting;
 mod failing;
 mod invoking;
 mod scaling;

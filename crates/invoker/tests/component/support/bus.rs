@@ -83,6 +83,13 @@ impl FakeBus {
             .collect()
     }
 
+    /// How often the slot of an activation was given back.
+    pub fn completions(&self, id: ActivationId) -> usize {
+        let acks = self.acks(id);
+        let frees = |ack: &&Acknowledgement| !matches!(ack, Acknowledgement::Result(_));
+        acks.iter().filter(frees).count()
+    }
+
     /// Whether the slot of an activation was given back.
     pub fn is_complete(&self, id: ActivationId) -> bool {
         self.acks(id)
