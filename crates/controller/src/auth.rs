@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use oxwhisk_entity::Identity;
+use oxwhisk_entity::{EntityName, Identity};
 use oxwhisk_store::SubjectStore;
 use quick_cache::sync::Cache;
 
@@ -29,6 +29,8 @@ pub(crate) struct Authenticator {
     clock: Arc<dyn Clock>,
     /// By the whole header, so that a known key costs no decoding.
     known: Cache<Vec<u8>, (u64, Arc<Identity>)>,
+    /// By namespace, for requests that act on behalf of its owner.
+    owners: Cache<EntityName, (u64, Arc<Identity>)>,
 }
 
 impl Authenticator {
@@ -37,6 +39,7 @@ impl Authenticator {
             subjects,
             clock,
             known: Cache::new(REMEMBERED),
+            owners: Cache::new(REMEMBERED),
         }
     }
 
@@ -67,6 +70,34 @@ impl Authenticator {
                 Err(ApiError::unauthenticated(messages::AUTHENTICATION_INVALID))
             }
         }
+    }
+
+    /// Returns who owns a namespace; `None` if there is no such namespace or its subject is blocked.
+    pub(crate) async fn owner(
+        &self,
+        namespace: &EntityName,
+    ) -> Result<Option<Arc<Identity>>, ApiError> {
+        let now = self.clock.epoch_ms();
+        if let Some((read, identity)) = self.owners.get(namespace)
+            && now.saturating_sub(read) < TRUSTED_MS
+        {
+            return Ok(Some(identity));
+        }
+        let found = self
+            .subjects
+            .identity_by_namespace(namespace.as_str())
+            .await?;
+        let found = found.map(Arc::new);
+        match &found {
+            Some(identity) => {
+                let entry = (now, Arc::clone(identity));
+                self.owners.insert(namespace.clone(), entry);
+            }
+            None => {
+                self.owners.remove(namespace);
+            }
+        }
+        Ok(found)
     }
 }
 

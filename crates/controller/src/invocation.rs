@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use oxwhisk_bus::{ActivationMessage, BusError, Durability, TransactionId};
+use oxwhisk_bus::{ActivationMessage, Durability, TransactionId};
 use oxwhisk_entity::{
     ActionLimits, ActivationId, EntityName, EntityPath, Exec, FullyQualifiedName, Identity, Json,
     Parameters, SemVer, WhiskAction, WhiskActivation, WhiskPackage,
@@ -12,6 +12,7 @@ use oxwhisk_entity::{
 use oxwhisk_store::Revision;
 
 use crate::api::created_annotations;
+use crate::balancer::InFlight;
 use crate::compose::CompositeCall;
 use crate::controller::Controller;
 use crate::entities::{Stored, WhiskEntity};
@@ -34,6 +35,39 @@ impl ResolvedAction {
     /// Returns the time limit of the action.
     pub(crate) fn timeout(&self) -> Duration {
         Duration::from_millis(u64::from(self.action.limits.timeout.unsigned_abs()))
+    }
+
+    /// True if callers may not give this argument. Source: invocation §2.2.
+    pub(crate) fn is_final(&self, key: &str) -> bool {
+        self.action.has_final_parameters()
+            && self
+                .parameters
+                .get(key)
+                .is_some_and(|value| !value.is_null())
+    }
+
+    /// Refuses arguments that callers may not give.
+    pub(crate) fn check_final(&self, payload: &Json) -> Result<(), ApiError> {
+        if !self.action.has_final_parameters() {
+            return Ok(());
+        }
+        let given = payload.members().unwrap_or_default();
+        if given.iter().any(|(key, _)| self.is_final(key)) {
+            return Err(ApiError::new(
+                StatusCode::BAD_REQUEST,
+                messages::PARAMETERS_NOT_ALLOWED,
+            ));
+        }
+        Ok(())
+    }
+
+    /// Merges arguments over the parameters. Source: invocation §2.1.
+    fn merged(&self, payload: Json) -> Json {
+        if self.parameters.is_empty() {
+            return payload;
+        }
+        let given = payload.members().unwrap_or_default();
+        self.parameters.to_members().merged(given).to_json()
     }
 }
 
@@ -91,6 +125,7 @@ impl Controller {
         invocation: Invocation,
     ) -> Result<Outcome, InvocationError> {
         let resolved = self.resolve(&invocation.action).await?;
+        resolved.check_final(&invocation.payload)?;
         Ok(self.invoke_resolved(resolved, invocation).await?)
     }
 
@@ -168,7 +203,8 @@ impl Controller {
         })
     }
 
-    /// Sends an action to an invoker and waits as long as asked.
+    /// Sends an action to an invoker and waits as long as asked. Whether the payload overrides final parameters
+    /// was checked before, for that depends on who calls.
     pub(crate) async fn invoke_resolved(
         self: &Arc<Self>,
         resolved: ResolvedAction,
@@ -182,9 +218,10 @@ impl Controller {
             ));
         }
         if resolved.is_composite() {
-            let payload = composite_arguments(&resolved, invocation.payload)?;
+            // A composite passes the payload on; a conductor's own parameters are merged at each of its runs.
             let Invocation {
                 user,
+                payload,
                 transid,
                 wait,
                 ..
@@ -201,7 +238,7 @@ impl Controller {
                 )
                 .await;
         }
-        let content = arguments(&resolved, invocation.payload)?;
+        let content = resolved.merged(invocation.payload);
         let timeout = resolved.timeout();
         let message = self.message(
             &resolved,
@@ -221,14 +258,17 @@ impl Controller {
             .balancer
             .publish(message, timeout, Durability::Volatile)
             .await?;
-        match tokio::time::timeout(wait, flight.result).await {
-            Ok(Ok(activation)) => Ok(Outcome::Finished(activation)),
+        let InFlight { mut result, sent } = flight;
+        let activation = match tokio::time::timeout(wait, &mut result).await {
+            Ok(activation) => activation.ok(),
             // From here on the caller knows the identifier only, so the activation must survive a crash.
-            Ok(Err(_)) | Err(_) => {
-                flight.sent.persist().await.map_err(unaccepted)?;
-                Ok(Outcome::Accepted(id))
-            }
-        }
+            Err(_) => match sent.persist().await {
+                Ok(()) => None,
+                // What cannot be promised is waited for.
+                Err(_) => result.await.ok(),
+            },
+        };
+        Ok(activation.map_or(Outcome::Accepted(id), Outcome::Finished))
     }
 
     pub(crate) fn message(
@@ -260,36 +300,6 @@ impl Controller {
             cause: None,
         }
     }
-}
-
-fn unaccepted(error: BusError) -> ApiError {
-    error.into()
-}
-
-/// Merges the payload over the parameters. Source: invocation §2.1–2.2.
-fn arguments(resolved: &ResolvedAction, payload: Json) -> Result<Json, ApiError> {
-    let parameters = &resolved.parameters;
-    if parameters.is_empty() {
-        return Ok(payload);
-    }
-    let given = payload.members().unwrap_or_default();
-    let is_final = |key: &str| parameters.get(key).is_some_and(|value| !value.is_null());
-    if resolved.action.has_final_parameters() && given.iter().any(|(key, _)| is_final(key)) {
-        return Err(ApiError::new(
-            StatusCode::BAD_REQUEST,
-            messages::PARAMETERS_NOT_ALLOWED,
-        ));
-    }
-    let mut merged = parameters.to_members();
-    given
-        .iter()
-        .for_each(|(key, value)| merged.set(key.to_owned(), value.clone()));
-    Ok(merged.to_json())
-}
-
-/// A composite passes the payload on; a conductor's own parameters are merged at each of its runs.
-fn composite_arguments(resolved: &ResolvedAction, payload: Json) -> Result<Json, ApiError> {
-    arguments(resolved, payload.clone()).map(|_merged| payload)
 }
 
 /// Puts `ns/[pkg/]name` together.

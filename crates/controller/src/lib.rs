@@ -8,6 +8,7 @@
 mod api;
 mod auth;
 mod balancer;
+mod body;
 mod compose;
 mod config;
 mod controller;
@@ -19,6 +20,7 @@ mod messages;
 mod router;
 mod serve;
 mod throttle;
+mod web;
 
 pub use config::{BuildInfo, Clock, ControllerConfig, Limits};
 pub use controller::{Controller, Stores};

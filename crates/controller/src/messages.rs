@@ -166,6 +166,23 @@ pub(crate) const RULE_INCOMPLETE: &str = "rule requires a valid trigger and a va
 /// A rule whose trigger is gone.
 pub(crate) const RULE_WITHOUT_TRIGGER: &str = "Only rules with existing triggers can be activated";
 
+/// A web action that failed by itself.
+pub(crate) const WEB_FAILED: &str = "There was an error processing your request.";
+/// A web action that has not ended.
+pub(crate) const WEB_NOT_READY: &str = "Response not yet ready.";
+/// A result of a web action without the member that is asked for.
+pub(crate) const WEB_PROPERTY_MISSING: &str = "Response does not include requested property.";
+/// The media type that a web action declared cannot be read.
+pub(crate) const WEB_TYPE_UNKNOWN: &str = "Response did not specify a known content-type.";
+/// The media type that a web action declared does not go with its body.
+pub(crate) const WEB_TYPE_MISMATCH: &str =
+    "Response type in header did not match generated content type.";
+
+/// A result of a web action that cannot be shown as this media type.
+pub(crate) fn web_media_invalid(media_type: &str) -> String {
+    format!("Response is not valid '{media_type}'.")
+}
+
 /// A component that did not end in time.
 pub(crate) fn component_timeout(id: &str) -> String {
     format!("Timeout reached when retrieving activation {id} for sequence component.")

@@ -9,11 +9,15 @@ use oxwhisk_store::Collection;
 use crate::controller::Controller;
 use crate::http::{ApiError, Cors, Reply, Request, percent_decode};
 use crate::messages;
+use crate::serve::Origin;
+use crate::web::WebPath;
 
 /// Everything below counts as the API, character by character: `/api/v1x` too (observed.md).
 const API: &str = "/api/v1";
 /// Methods of a path of an entity, as its 405 lists them.
 const ENTITY_METHODS: &str = "PUT, GET, DELETE, POST, HEAD, OPTIONS, PATCH";
+/// Methods of a web action, as its 405 lists them.
+const WEB_METHODS: &str = "GET, DELETE, POST, PUT, HEAD, OPTIONS, PATCH";
 
 impl Controller {
     /// Answers a request. Source: rest-api §1, §4.
@@ -28,6 +32,19 @@ impl Controller {
         }
     }
 
+    /// Checks who sends a request whose body is still to be read.
+    pub(crate) async fn admit(&self, request: &Request, path: &str) -> Result<(), ApiError> {
+        match path.strip_prefix(API) {
+            Some(below) if WebPath::parse(below).is_none() && request.method != Method::OPTIONS => {
+                self.authenticator
+                    .identify(&request.headers)
+                    .await
+                    .map(|_identity| ())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The server's own endpoints. An unknown path answers 405, for `OPTIONS` exists everywhere (rest-api §4.4).
     fn route_server(&self, request: &Request, path: &str) -> Result<Reply, ApiError> {
         let get = request.method == Method::GET;
@@ -36,6 +53,8 @@ impl Controller {
             "/" | "/ping" if !get => Err(ApiError::bad_method("GET, OPTIONS")),
             "/" => Ok(self.info()),
             "/ping" => Ok(Reply::text("pong").with_cors(Cors::Absent)),
+            // What goes on in the server is no business of an action.
+            _ if request.origin == Origin::Container => Err(ApiError::bad_method("OPTIONS")),
             "/api-docs" | "/api-docs/" if get => Ok(self.root_api_docs()),
             "/docs" if get => Ok(Self::docs_redirect(
                 "docs/index.html?url=/api-docs",
@@ -46,7 +65,7 @@ impl Controller {
             "/invokers/ready" if get => Ok(self.invokers_ready()),
             "/activation" | "/activation/" if get => Ok(self.in_flight()),
             "/activation/count" if get => Ok(self.in_flight_count()),
-            "/disable" if request.method == Method::POST => self.disable(request),
+            "/disable" if request.method == Method::POST => Err(Self::disable(request)),
             _ if path.starts_with("/invokers") && get => Err(ApiError::no_route()),
             "/invokers" | "/invokers/" => Err(ApiError::bad_method("OPTIONS, GET")),
             _ => Err(ApiError::bad_method("OPTIONS")),
@@ -58,6 +77,12 @@ impl Controller {
         request: &Request,
         below: &str,
     ) -> Result<Reply, ApiError> {
+        if let Some(path) = WebPath::parse(below) {
+            return match request.method {
+                Method::TRACE => Err(ApiError::bad_method(WEB_METHODS)),
+                _ => self.web_action(request, &path).await,
+            };
+        }
         match (&request.method, below) {
             (&Method::OPTIONS, _) => return Ok(Reply::text("OK")),
             (&Method::GET, "" | "/") => return Ok(self.version()),
@@ -74,14 +99,6 @@ impl Controller {
             _ => {}
         }
         let segments: Vec<&str> = below.split('/').skip(1).collect();
-        if let ["web", namespace, package, action, ..] = segments.as_slice()
-            && [namespace, package, action]
-                .iter()
-                .all(|name| name_of(name).is_ok())
-        {
-            // No action is exported to the web yet.
-            return Err(ApiError::not_found());
-        }
         let identity = self.authenticator.identify(&request.headers).await?;
         match segments.as_slice() {
             ["namespaces"] | ["namespaces", ""] if request.method == Method::GET => {

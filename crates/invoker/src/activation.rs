@@ -21,7 +21,7 @@ use crate::log_lines::{self, Ending};
 use crate::machine::RunId;
 use crate::outcome::{self, Measured, Outcome};
 use crate::pool::{ContainerKey, PoolEvent};
-use crate::record::Interval;
+use crate::record::{Interval, Timing};
 use crate::{messages, record, request, resolver};
 
 /// How long the end of the log is waited for after a developer error that the runtime itself reported.
@@ -128,7 +128,10 @@ pub(crate) async fn initialize(mut place: Place, mut ready: ReadyJob) {
             let ready = Box::new(ready);
             place.report.send(Mail::Initialized { ready, took }).await;
         }
-        Outcome::Reschedule => place.report.send(Mail::Reschedule(Box::new(ready))).await,
+        Outcome::Reschedule => {
+            ready.job.timing = Timing::default();
+            place.report.send(Mail::Reschedule(Box::new(ready))).await;
+        }
         Outcome::Over {
             response,
             timed_out,
@@ -172,7 +175,7 @@ pub(crate) async fn run(mut place: Place, mut ready: ReadyJob) {
         }
         // A run never ends in `Initialized`.
         Outcome::Reschedule | Outcome::Initialized => {
-            ready.job.timing = record::Timing::default();
+            ready.job.timing = Timing::default();
             place.report.send(Mail::Reschedule(Box::new(ready))).await;
         }
     }

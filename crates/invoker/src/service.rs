@@ -256,11 +256,13 @@ impl Invoker {
     /// Brings a held activation whose action is known into the pool, unless it must not run.
     fn offer(&mut self, ready: Box<ReadyJob>) {
         let (job, action) = (&ready.job, &ready.action);
-        if self.is_draining && !job.message.blocking {
+        if self.is_draining && !job.message.blocking && !job.has_begun() {
             // Dropped without a start it is delivered again to the next process.
             return self.let_go(&ready.job);
         }
-        if job.delivery.was_started() && !action.is_retried_on_crash {
+        // What carries no arguments was held for a sequence or composition: only its controller can run that.
+        let can_be_retried = action.is_retried_on_crash && job.message.content.is_some();
+        if job.delivery.was_started() && !can_be_retried {
             self.let_go(&ready.job);
             let response = outcome::whisk_error(messages::INTERRUPTED);
             return self.end_unknown(ready.job, response);
@@ -498,6 +500,7 @@ impl Invoker {
             memory_mb: self.context.config.user_memory.as_mib(),
             used_mb: self.pool.used_mb(),
             waiting: self.held,
+            stuck: *self.stuck.borrow(),
             containers: containers.collect(),
         }
     }

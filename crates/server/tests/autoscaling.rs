@@ -42,16 +42,25 @@ impl Cluster {
         }
         let server = options.start().unwrap();
         let user = server.user();
-        user.put_action("which", "nodejs:default", WHICH, json!({})).await;
+        user.put_action("which", "nodejs:default", WHICH, json!({}))
+            .await;
         let mut idle = descendants(server.pid());
         idle.push(server.pid());
-        Self { server, user, idle, _manifest: manifest }
+        Self {
+            server,
+            user,
+            idle,
+            _manifest: manifest,
+        }
     }
 
     /// The processes of containers.
     fn containers(&self) -> Vec<u32> {
         let below = descendants(self.server.pid());
-        below.into_iter().filter(|pid| !self.idle.contains(pid)).collect()
+        below
+            .into_iter()
+            .filter(|pid| !self.idle.contains(pid))
+            .collect()
     }
 
     /// Waits until no process and no control group of a container is left.
@@ -80,14 +89,26 @@ fn name_of(result: Value) -> String {
 
 /// The major version of the machine's Node.js.
 fn node_version() -> String {
-    let output = std::process::Command::new("node").arg("--version").output().unwrap();
+    let output = std::process::Command::new("node")
+        .arg("--version")
+        .output()
+        .unwrap();
     let version = String::from_utf8(output.stdout).unwrap();
-    version.trim_start_matches('v').split('.').next().unwrap().to_owned()
+    version
+        .trim_start_matches('v')
+        .split('.')
+        .next()
+        .unwrap()
+        .to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_request_starts_one_container_and_ten_at_once_start_ten() {
-    let cluster = Cluster::start("4096MB", &[("OXWHISK_INVOKER_IDLE_CONTAINER_TIMEOUT", "1s")]).await;
+    let cluster = Cluster::start(
+        "4096MB",
+        &[("OXWHISK_INVOKER_IDLE_CONTAINER_TIMEOUT", "1s")],
+    )
+    .await;
     assert!(cluster.containers().is_empty(), "nobody has asked yet");
     let first = cluster.at_once(1, 0).await;
     for _ in 0..5 {
@@ -97,10 +118,17 @@ async fn one_request_starts_one_container_and_ten_at_once_start_ten() {
     assert_eq!(cluster.at_once(10, 3000).await.len(), 10);
     assert!(!container_groups(&cluster.idle).is_empty() || !is_root());
     cluster.is_empty().await;
-    assert_ne!(cluster.at_once(1, 0).await, first, "a container came back from the dead");
+    assert_ne!(
+        cluster.at_once(1, 0).await,
+        first,
+        "a container came back from the dead"
+    );
     let mut server = cluster.server;
     assert!(server.stop().unwrap().success());
-    assert_eq!(container_groups(&cluster.idle), Vec::<std::path::PathBuf>::new());
+    assert_eq!(
+        container_groups(&cluster.idle),
+        Vec::<std::path::PathBuf>::new()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -108,14 +136,21 @@ async fn ten_at_once_wait_for_each_other_when_memory_is_full() {
     let cluster = Cluster::start("512MB", &[]).await;
     let answered = cluster.at_once(10, 100).await;
     assert!((1..=2).contains(&answered.len()), "{answered:?}");
-    assert!(cluster.containers().len() <= 4, "{:?}", cluster.containers());
+    assert!(
+        cluster.containers().len() <= 4,
+        "{:?}",
+        cluster.containers()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn other_action_takes_the_memory_of_an_idle_one() {
     let cluster = Cluster::start("256MB", &[]).await;
     let first = cluster.at_once(1, 0).await;
-    cluster.user.put_action("other", "nodejs:default", WHICH, json!({})).await;
+    cluster
+        .user
+        .put_action("other", "nodejs:default", WHICH, json!({}))
+        .await;
     let other = cluster.user.result("other", &json!({"ms": 0})).await;
     assert!(!first.contains(&name_of(other)));
     assert_ne!(cluster.at_once(1, 0).await, first);

@@ -57,7 +57,10 @@ async fn account(user: &User, load: &Load, counter: &Counter) -> usize {
                 interrupted += 1;
                 assert!(runs <= 1, "{record} ran {runs} times");
             }
-            _ => assert!(runs <= 1 && record["response"]["status"] == "application error", "{record}"),
+            _ => assert!(
+                runs <= 1 && record["response"]["status"] == "application error",
+                "{record}"
+            ),
         }
     }
     // Requests that were cut off may have left activations that end only now and move the pages.
@@ -67,7 +70,11 @@ async fn account(user: &User, load: &Load, counter: &Counter) -> usize {
         (distinct.len() == listed.len()).then_some(distinct)
     });
     let listed = listed.await.expect("an activation is listed twice");
-    let missing: Vec<_> = load.accepted().into_iter().filter(|id| !listed.contains(id)).collect();
+    let missing: Vec<_> = load
+        .accepted()
+        .into_iter()
+        .filter(|id| !listed.contains(id))
+        .collect();
     assert!(missing.is_empty(), "not listed: {missing:?}");
     interrupted
 }
@@ -78,7 +85,10 @@ async fn nothing_acknowledged_is_lost_when_the_server_is_killed_again_and_again(
     let mut random = fastrand::Rng::with_seed(SEED);
     let counter = Counter::start().await;
     let mut server = server();
-    server.user().put_action("counted", KIND, COUNTED, json!({})).await;
+    server
+        .user()
+        .put_action("counted", KIND, COUNTED, json!({}))
+        .await;
     let load = Load::default();
     for round in 0..ROUNDS {
         let working = load.start(&server.user(), counter.port, round);
@@ -91,13 +101,22 @@ async fn nothing_acknowledged_is_lost_when_the_server_is_killed_again_and_again(
     let user = server.user();
     let interrupted = account(&user, &load, &counter).await;
     load.check_entities(&user).await;
-    println!("{} accepted, {interrupted} interrupted", load.accepted().len());
+    println!(
+        "{} accepted, {interrupted} interrupted",
+        load.accepted().len()
+    );
     assert!(load.accepted().len() > 100, "there was no load");
     // A further start finds nothing left to do.
     let runs = counter.total();
     server.kill_hard().unwrap();
     server.restart().unwrap();
-    assert_eq!(server.user().result("counted", &json!({"port": counter.port, "ms": 0})).await, json!({"counted": true}));
+    assert_eq!(
+        server
+            .user()
+            .result("counted", &json!({"port": counter.port, "ms": 0}))
+            .await,
+        json!({"counted": true})
+    );
     assert_eq!(counter.total(), runs + 1);
     assert!(!server.stderr().contains("panicked"), "{}", server.stderr());
 }
@@ -106,10 +125,17 @@ async fn nothing_acknowledged_is_lost_when_the_server_is_killed_again_and_again(
 async fn nothing_is_interrupted_when_the_server_is_asked_to_end_under_load() {
     let counter = Counter::start().await;
     let mut server = server();
-    server.user().put_action("counted", KIND, COUNTED, json!({})).await;
+    server
+        .user()
+        .put_action("counted", KIND, COUNTED, json!({}))
+        .await;
     let load = Load::default();
     let working = load.start(&server.user(), counter.port, 0);
-    eventually(PATIENCE, async || (load.accepted().len() > 50).then_some(())).await.unwrap();
+    eventually(PATIENCE, async || {
+        (load.accepted().len() > 50).then_some(())
+    })
+    .await
+    .unwrap();
     let status = server.stop().unwrap();
     assert!(status.success(), "{status}\n{}", server.stderr());
     working.ended().await;
@@ -131,9 +157,16 @@ async fn activations_that_waited_are_run_and_those_that_ran_are_told_lost() {
     user.put_action("waits", KIND, SLEEPS, json!({})).await;
     // The answer to a wait that elapsed is a promise too.
     let path = "/api/v1/namespaces/_/actions/sleeps?blocking=true&timeout=1000";
-    let elapsed = user.client().post(path, &json!({"ms": 50_000})).await.unwrap();
+    let elapsed = user
+        .client()
+        .post(path, &json!({"ms": 50_000}))
+        .await
+        .unwrap();
     assert_eq!(elapsed.status(), 202, "{}", elapsed.text());
-    let lost = elapsed.json().unwrap()["activationId"].as_str().unwrap().to_owned();
+    let lost = elapsed.json().unwrap()["activationId"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let mut waiting = Vec::new();
     for _ in 0..10 {
         waiting.push(user.accept("waits", &json!({"ms": 1})).await);
@@ -143,11 +176,24 @@ async fn activations_that_waited_are_run_and_those_that_ran_are_told_lost() {
     let user = server.user();
     for id in waiting {
         let record = user.record(&id).await;
-        assert_eq!(record["response"]["result"], json!({"slept": true}), "{record}");
+        assert_eq!(
+            record["response"]["result"],
+            json!({"slept": true}),
+            "{record}"
+        );
     }
     let record = user.record(&lost).await;
-    let told = (&record["response"]["status"], &record["response"]["result"]["error"]);
-    assert_eq!(told, (&Value::from("whisk internal error"), &Value::from(INTERRUPTED)));
+    let told = (
+        &record["response"]["status"],
+        &record["response"]["result"]["error"],
+    );
+    assert_eq!(
+        told,
+        (
+            &Value::from("whisk internal error"),
+            &Value::from(INTERRUPTED)
+        )
+    );
 }
 
 #[test]

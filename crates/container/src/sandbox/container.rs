@@ -23,6 +23,9 @@ use crate::{Container, ContainerError, ContainerId, LogOutcome, Logs, Response, 
 /// How long the end of killed processes may take. The kernel is only slower when it is stuck.
 const END_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long the kernel may take by itself to kill everything after the first process was killed.
+const KILL_PATIENCE: Duration = Duration::from_millis(100);
+
 /// The file that stops and lets go on all processes of a container.
 #[derive(Debug)]
 pub(super) struct Freezer {
@@ -91,6 +94,13 @@ impl SandboxContainer {
 
     async fn wait_end(&self) -> Option<Ended> {
         let mut end = self.end.clone();
+        let is_late = timeout(KILL_PATIENCE, end.wait_for(Option::is_some)).await.is_err();
+        if is_late {
+            // The first process kills the others when it ends, for which it may have to queue behind a thousand of them.
+            let serial = self.serial;
+            // Without a helper there are no containers.
+            let _ = self.connection.order(&Order::Kill { serial }, &[]).await;
+        }
         match timeout(END_TIMEOUT, end.wait_for(Option::is_some)).await {
             Ok(Ok(ended)) => *ended,
             // The helper has ended, and every container with it.

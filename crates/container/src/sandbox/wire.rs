@@ -30,6 +30,8 @@ pub(crate) enum Order {
     Create(CreateOrder),
     /// Stop (or let go on) all processes of a container that has no freezer.
     Stop { serial: u64, stopped: bool },
+    /// Kill all processes of a container at once. Without effect on one that has ended.
+    Kill { serial: u64 },
 }
 
 /// What the helper must know before anything else.

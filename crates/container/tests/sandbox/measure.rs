@@ -68,11 +68,18 @@ async fn round_trips(container: &dyn Container, name: &str, count: usize) {
 
 #[tokio::test]
 #[ignore = "a measurement, to be run alone and optimised"]
-async fn costs() {
+async fn costs_of_the_bare_sandbox() {
     let start = Instant::now();
     let factory = factory().await;
     println!("factory start {:?}", start.elapsed());
     creation(&factory, "sh", &ready_at_once(), 300).await;
+    factory.shutdown().await;
+}
+
+#[tokio::test]
+#[ignore = "a measurement, to be run alone and optimised"]
+async fn costs_of_runtimes() {
+    let factory = factory().await;
     creation(&factory, "node", &node(), 30).await;
     creation(&factory, "python", &python(), 30).await;
     let container = started(&factory, spec(&node()), "function main(p) { return p }").await;

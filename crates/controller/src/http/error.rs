@@ -1,10 +1,12 @@
 //! Failures of requests, and the status and text that each has.
 
-use http::{HeaderName, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use oxwhisk_bus::BusError;
+use oxwhisk_entity::ActivationId;
 use oxwhisk_store::StoreError;
 
 use super::Cors;
+use super::headers::ACTIVATION_ID;
 use crate::messages;
 
 /// A failed request: what the client is told. What stands behind it is logged where it is found.
@@ -13,8 +15,20 @@ pub(crate) struct ApiError {
     pub(crate) status: StatusCode,
     pub(crate) message: String,
     pub(crate) cors: Cors,
+    pub(crate) form: ErrorForm,
     /// A header that goes with the status.
-    pub(crate) header: Option<(HeaderName, &'static str)>,
+    pub(crate) header: Option<(HeaderName, HeaderValue)>,
+}
+
+/// How the body of a failure is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ErrorForm {
+    /// JSON without blanks.
+    Compact,
+    /// JSON on lines of their own, as web actions answer.
+    Pretty,
+    /// The bare text, without a transaction id: what the original answers when a handler crashes.
+    Plain,
 }
 
 impl ApiError {
@@ -24,8 +38,26 @@ impl ApiError {
             status,
             message: message.into(),
             cors: Cors::Rest,
+            form: ErrorForm::Compact,
             header: None,
         }
+    }
+
+    /// The same as the handler of web actions answers it.
+    pub(crate) fn of_web(self, cors: Cors) -> Self {
+        Self {
+            cors,
+            form: ErrorForm::Pretty,
+            ..self
+        }
+    }
+
+    /// The same with the header that names an activation.
+    pub(crate) fn with_activation(mut self, id: ActivationId) -> Self {
+        self.header = HeaderValue::try_from(id.to_string())
+            .ok()
+            .map(|value| (ACTIVATION_ID, value));
+        self
     }
 
     /// A failure found before a handler ran: no CORS headers.
@@ -40,7 +72,10 @@ impl ApiError {
     pub(crate) fn unauthenticated(message: &str) -> Self {
         let challenge = "Basic realm=\"OpenWhisk secure realm\",charset=UTF-8";
         Self {
-            header: Some((header::WWW_AUTHENTICATE, challenge)),
+            header: Some((
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static(challenge),
+            )),
             ..Self::rejection(StatusCode::UNAUTHORIZED, message)
         }
     }
@@ -53,7 +88,7 @@ impl ApiError {
     /// 405 with the methods that there are.
     pub(crate) fn bad_method(allowed: &'static str) -> Self {
         Self {
-            header: Some((header::ALLOW, allowed)),
+            header: Some((header::ALLOW, HeaderValue::from_static(allowed))),
             ..Self::rejection(
                 StatusCode::METHOD_NOT_ALLOWED,
                 messages::bad_method(allowed),
@@ -79,6 +114,14 @@ impl ApiError {
     /// 409 because the name belongs to another kind of entity.
     pub(crate) fn other_collection() -> Self {
         Self::new(StatusCode::CONFLICT, messages::OTHER_COLLECTION)
+    }
+
+    /// 500 as after a crash: the bare text.
+    pub(crate) fn crash() -> Self {
+        Self {
+            form: ErrorForm::Plain,
+            ..Self::rejection(StatusCode::INTERNAL_SERVER_ERROR, messages::INTERNAL_ERROR)
+        }
     }
 
     /// 500 with the default text.

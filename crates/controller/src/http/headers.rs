@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    HeaderMap, HeaderName, HeaderValue,
+    ACCESS_CONTROL_REQUEST_HEADERS, HeaderMap, HeaderName, HeaderValue,
 };
 use rand::RngExt;
 use rand::distr::Alphanumeric;
@@ -60,6 +60,8 @@ pub(crate) enum Cors {
     Absent,
     /// Answers of the REST API.
     Rest,
+    /// Answers of web actions that leave them to the platform.
+    Web,
     /// Answers of the server's own endpoints.
     Server,
 }
@@ -68,20 +70,37 @@ const ALLOWED_HEADERS: &str =
     "Authorization, Origin, X-Requested-With, Content-Type, Accept, User-Agent";
 
 impl Cors {
-    pub(crate) fn add_to(self, headers: &mut HeaderMap) {
+    /// Adds the set to the headers of an answer, before those of the same name that are there.
+    pub(crate) fn add_to(self, headers: &mut HeaderMap, request: &HeaderMap) {
         let methods = match self {
             Self::Absent => return,
             Self::Rest => "GET, DELETE, POST, PUT, HEAD",
+            Self::Web => "OPTIONS, GET, DELETE, POST, PUT, HEAD, PATCH",
             Self::Server => "OPTIONS, GET, POST",
         };
-        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-        headers.insert(
-            ACCESS_CONTROL_ALLOW_HEADERS,
-            HeaderValue::from_static(ALLOWED_HEADERS),
+        let allowed = match request.get(ACCESS_CONTROL_REQUEST_HEADERS) {
+            Some(asked) if self == Self::Web => asked.clone(),
+            _ => HeaderValue::from_static(ALLOWED_HEADERS),
+        };
+        put_first(
+            headers,
+            ACCESS_CONTROL_ALLOW_ORIGIN,
+            HeaderValue::from_static("*"),
         );
-        headers.insert(
+        put_first(headers, ACCESS_CONTROL_ALLOW_HEADERS, allowed);
+        put_first(
+            headers,
             ACCESS_CONTROL_ALLOW_METHODS,
             HeaderValue::from_static(methods),
         );
+    }
+}
+
+/// Adds a header line before the lines of the same name that are there.
+pub(crate) fn put_first(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
+    let later: Vec<HeaderValue> = headers.get_all(&name).iter().cloned().collect();
+    headers.insert(&name, value);
+    for value in later {
+        headers.append(&name, value);
     }
 }

@@ -3,15 +3,17 @@
 mod error;
 mod headers;
 mod negotiation;
+mod pretty;
 mod query;
 mod reply;
 mod request;
 mod target;
 
-pub(crate) use error::ApiError;
+pub(crate) use error::{ApiError, ErrorForm};
 pub(crate) use headers::{Cors, RequestId};
-pub(crate) use negotiation::accepts;
+pub(crate) use negotiation::{accepts_type, accepts_utf8};
+pub(crate) use pretty::pretty;
 pub(crate) use query::{ListQuery, Query};
 pub(crate) use reply::{Entity, Reply};
 pub(crate) use request::Request;
-pub(crate) use target::{Target, TargetError, percent_decode};
+pub(crate) use target::{Target, TargetError, normalized_path, percent_decode};

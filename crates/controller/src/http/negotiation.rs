@@ -3,43 +3,45 @@
 use http::HeaderMap;
 use http::header::{ACCEPT, ACCEPT_CHARSET};
 
-/// Returns whether `Accept` and `Accept-Charset` of a request allow an answer of this type in UTF-8.
+/// Returns whether the `Accept` headers of a request allow an answer of this type.
 ///
-/// Of repeated headers the last counts; one that cannot be parsed is ignored. Source: rest-api §2.1, §5.4, observed.md.
-pub(crate) fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
-    let last = |name| {
-        headers
-            .get_all(name)
-            .iter()
-            .next_back()
-            .and_then(|value| value.to_str().ok())
-    };
-    last(ACCEPT).is_none_or(|accept| allows_type(accept, media_type))
-        && last(ACCEPT_CHARSET).is_none_or(allows_charset)
+/// All of them count together; one that cannot be parsed is ignored. Source: rest-api §2.1, §5.4, observed.md.
+pub(crate) fn accepts_type(headers: &HeaderMap, media_type: &str) -> bool {
+    let headers = headers.get_all(ACCEPT).iter();
+    allows_type(headers.filter_map(|value| value.to_str().ok()), media_type)
 }
 
-fn allows_type(accept: &str, media_type: &str) -> bool {
+/// Returns whether `Accept-Charset` of a request allows a text in UTF-8. Of repeated headers the last counts.
+pub(crate) fn accepts_utf8(headers: &HeaderMap) -> bool {
+    let last = headers.get_all(ACCEPT_CHARSET).iter().next_back();
+    last.and_then(|value| value.to_str().ok())
+        .is_none_or(allows_charset)
+}
+
+fn allows_type<'a>(headers: impl Iterator<Item = &'a str>, media_type: &str) -> bool {
     let media_type = media_type.split(';').next().unwrap_or(media_type).trim();
     let family = media_type.split('/').next().unwrap_or_default();
+    let mut asked = false;
     let mut best: Option<(u8, f32)> = None;
-    for range in accept.split(',') {
-        let Some((name, quality)) = parse_range(range) else {
-            return true;
-        };
-        let rank = if name == media_type {
-            2
-        } else if name.strip_suffix("/*").is_some_and(|found| found == family) {
-            1
-        } else if name == "*/*" {
-            0
-        } else {
-            continue;
-        };
-        if best.is_none_or(|(found, _)| rank >= found) {
-            best = Some((rank, quality));
+    for header in headers {
+        let ranges: Option<Vec<_>> = header.split(',').map(parse_range).collect();
+        for (name, quality) in ranges.unwrap_or_default() {
+            asked = true;
+            let rank = if name == media_type {
+                2
+            } else if name.strip_suffix("/*").is_some_and(|found| found == family) {
+                1
+            } else if name == "*/*" {
+                0
+            } else {
+                continue;
+            };
+            if best.is_none_or(|(found, _)| rank >= found) {
+                best = Some((rank, quality));
+            }
         }
     }
-    best.is_some_and(|(_, quality)| quality > 0.0)
+    !asked || best.is_some_and(|(_, quality)| quality > 0.0)
 }
 
 /// Reads `type/subtype;q=n`; `None` if it is no media range.
@@ -78,7 +80,7 @@ fn allows_charset(accept: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// Recordings `auth/accept-*`.
+    /// Recordings `auth/accept-*`, `web/headers-duplicates`.
     #[test]
     fn media_ranges_are_matched() {
         for (accept, taken) in [
@@ -91,8 +93,11 @@ mod tests {
             ("application/json;q=0, */*", false),
             ("nonsense", true),
         ] {
-            assert_eq!(allows_type(accept, "application/json"), taken, "{accept}");
+            let allowed = allows_type([accept].into_iter(), "application/json");
+            assert_eq!(allowed, taken, "{accept}");
         }
+        let several = ["application/json", "text/html"];
+        assert!(allows_type(several.into_iter(), "application/json"));
         assert!(!allows_charset("iso-8859-1"));
         assert!(allows_charset("iso-8859-1, *;q=0.1"));
     }

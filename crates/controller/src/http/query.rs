@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use http::StatusCode;
 
 use super::ApiError;
-use super::target::percent_decode;
+use super::target::{is_path_byte, percent_decode, push_escape};
 use crate::messages;
 
-/// The parameters of a query string, decoded; the first of equal names counts.
+/// The parameters of a query string or form, decoded. A name may stand without `=` and value.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Query(Vec<(String, String)>);
+pub(crate) struct Query(Vec<(String, Option<String>)>);
 
 impl Query {
     pub(crate) fn parse(text: Option<&str>) -> Self {
@@ -26,17 +26,43 @@ impl Query {
             percent_decode(&spaced).into_owned()
         };
         let pair = |part: &str| {
-            let (name, value) = part.split_once('=').unwrap_or((part, ""));
-            (decode(name), decode(value))
+            let (name, value) = match part.split_once('=') {
+                Some((name, value)) => (name, Some(value)),
+                None => (part, None),
+            };
+            (decode(name), value.map(decode))
         };
         Self(text.split('&').map(pair).collect())
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+    /// Iterates over all parameters in order; a missing value is empty.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0
             .iter()
-            .find(|(found, _)| found == name)
-            .map(|(_, value)| value.as_str())
+            .map(|(name, value)| (name.as_str(), value.as_deref().unwrap_or_default()))
+    }
+
+    /// Writes the query string anew, blanks as `+`.
+    pub(crate) fn render(&self) -> String {
+        let mut out = String::new();
+        for (index, (name, value)) in self.0.iter().enumerate() {
+            if index > 0 {
+                out.push('&');
+            }
+            push_encoded(&mut out, name);
+            if let Some(value) = value {
+                out.push('=');
+                push_encoded(&mut out, value);
+            }
+        }
+        out
+    }
+
+    /// Returns the first value of a name.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.pairs()
+            .find(|(found, _)| *found == name)
+            .map(|(_, value)| value)
     }
 
     /// Reads a flag; absent or empty is the default. Source: rest-api §6.1.
@@ -50,6 +76,19 @@ impl Query {
                 name,
                 &format!("'{value}' is not a valid Boolean value"),
             )),
+        }
+    }
+}
+
+/// Escapes what may not stand in a name or value of a query.
+fn push_encoded(out: &mut String, text: &str) {
+    for byte in text.bytes() {
+        match byte {
+            b' ' => out.push('+'),
+            b'?' | b'/' => out.push(char::from(byte)),
+            b'&' | b'=' | b';' | b'+' => push_escape(out, byte),
+            _ if is_path_byte(byte) => out.push(char::from(byte)),
+            _ => push_escape(out, byte),
         }
     }
 }
@@ -115,6 +154,25 @@ impl ListQuery {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Recordings `web/raw-query`, `web/arguments-query-forms`.
+    #[test]
+    fn queries_are_written_anew() {
+        let query = Query::parse(Some("a=1&a=2&b&c=&d=%20+e&%c3%a9=x"));
+        assert_eq!(query.render(), "a=1&a=2&b&c=&d=++e&%C3%A9=x");
+        let pairs: Vec<_> = query.pairs().collect();
+        assert_eq!(
+            pairs,
+            [
+                ("a", "1"),
+                ("a", "2"),
+                ("b", ""),
+                ("c", ""),
+                ("d", "  e"),
+                ("é", "x")
+            ]
+        );
+    }
 
     /// Recordings `actions-read/list-*`.
     #[test]

@@ -3,11 +3,12 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
+use hyper::ext::ReasonPhrase;
 use oxwhisk_entity::{ActivationId, Json};
 use serde::Serialize;
 
-use super::headers::{ACTIVATION_ID, REQUEST_ID};
-use super::{ApiError, Cors, Request, RequestId, accepts};
+use super::headers::{ACTIVATION_ID, REQUEST_ID, put_first};
+use super::{ApiError, Cors, ErrorForm, Request, RequestId, accepts_type, accepts_utf8, pretty};
 use crate::messages;
 
 /// The entity of an answer.
@@ -21,6 +22,18 @@ pub(crate) enum Entity {
     Text(String),
     /// A page in UTF-8.
     Html(String),
+    /// A text in UTF-8 of another media type.
+    Typed {
+        /// Whole, with its parameters.
+        media_type: String,
+        text: String,
+    },
+    /// Bytes of any media type.
+    Binary {
+        /// Whole, with its parameters.
+        media_type: String,
+        bytes: Bytes,
+    },
 }
 
 /// An answer before its general headers are added.
@@ -69,9 +82,9 @@ impl Reply {
 
     /// Adds the general headers and checks that the caller takes the answer.
     pub(crate) fn into_response(self, request: &Request) -> Response<Full<Bytes>> {
-        if self.status.is_success()
+        if self.is_negotiated()
             && let Some(offered) = self.entity.media_type()
-            && !accepts(&request.headers, offered)
+            && !self.is_accepted(offered, &request.headers)
         {
             let shown = if matches!(self.entity, Entity::Text(_)) {
                 "text/plain"
@@ -80,44 +93,60 @@ impl Reply {
             };
             let error =
                 ApiError::rejection(StatusCode::NOT_ACCEPTABLE, messages::not_acceptable(shown));
-            return Self::of_error(error, &request.id).build(&request.id);
+            return Self::of_error(error, &request.id).build(request);
         }
-        self.build(&request.id)
+        self.build(request)
     }
 
-    /// The answer to a failed request: `{"error": text, "code": transaction id}`.
+    /// What `Accept` is enforced on: successes, and redirections but for those of our own, which have a page
+    /// (observed.md, invocation §9.8).
+    fn is_negotiated(&self) -> bool {
+        let own_page = matches!(self.entity, Entity::Html(_));
+        self.status.is_success() || (self.status.is_redirection() && !own_page)
+    }
+
+    fn is_accepted(&self, media_type: &str, request: &HeaderMap) -> bool {
+        let has_charset = !matches!(self.entity, Entity::Binary { .. });
+        accepts_type(request, media_type) && (!has_charset || accepts_utf8(request))
+    }
+
+    /// The answer to a failed request: `{"code": transaction id, "error": text}`.
     pub(crate) fn of_error(error: ApiError, id: &RequestId) -> Self {
         #[derive(Serialize)]
         struct Body<'a> {
-            error: &'a str,
             code: &'a str,
+            error: &'a str,
         }
-        let body = Body {
-            error: &error.message,
+        let body = Json::of(&Body {
             code: &id.text,
+            error: &error.message,
+        });
+        let entity = match error.form {
+            ErrorForm::Compact => Entity::Json(body),
+            ErrorForm::Pretty => Entity::pretty_json("application/json", &body),
+            ErrorForm::Plain => Entity::Text(error.message),
         };
-        let entity = Entity::Json(Json::of(&body));
-        let headers = error
-            .header
-            .map(|(name, value)| (name, HeaderValue::from_static(value)))
-            .into_iter()
-            .collect();
         Self {
             status: error.status,
-            headers,
+            headers: error.header.into_iter().collect(),
             entity,
             cors: error.cors,
         }
     }
 
-    fn build(self, id: &RequestId) -> Response<Full<Bytes>> {
+    fn build(self, request: &Request) -> Response<Full<Bytes>> {
         let mut headers = self.headers;
-        headers.insert(REQUEST_ID, id.header());
-        self.cors.add_to(&mut headers);
-        if let Some(media_type) = self.entity.media_type() {
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+        put_first(&mut headers, REQUEST_ID, request.id.header());
+        self.cors.add_to(&mut headers, &request.headers);
+        if let Some(content_type) = self.entity.content_type() {
+            headers.insert(header::CONTENT_TYPE, content_type);
         }
         let mut response = Response::new(Full::new(self.entity.into_bytes()));
+        if self.status.canonical_reason().is_none() {
+            // hyper would write `<none>`.
+            let nothing = ReasonPhrase::from_static(b"");
+            response.extensions_mut().insert(nothing);
+        }
         *response.status_mut() = self.status;
         *response.headers_mut() = headers;
         response
@@ -125,9 +154,33 @@ impl Reply {
 }
 
 impl Entity {
-    fn media_type(&self) -> Option<&'static str> {
+    /// JSON for people to read, of this media type.
+    pub(crate) fn pretty_json(media_type: &str, value: &Json) -> Self {
+        Self::Typed {
+            media_type: media_type.to_owned(),
+            text: pretty(value),
+        }
+    }
+
+    fn media_type(&self) -> Option<&str> {
         match self {
-            Self::Empty => None,
+            Self::Typed { media_type, .. } | Self::Binary { media_type, .. } => Some(media_type),
+            _ => self.fixed_type(),
+        }
+    }
+
+    fn content_type(&self) -> Option<HeaderValue> {
+        match self {
+            Self::Typed { media_type, .. } | Self::Binary { media_type, .. } => {
+                HeaderValue::from_str(media_type).ok()
+            }
+            _ => self.fixed_type().map(HeaderValue::from_static),
+        }
+    }
+
+    fn fixed_type(&self) -> Option<&'static str> {
+        match self {
+            Self::Empty | Self::Typed { .. } | Self::Binary { .. } => None,
             Self::Json(_) => Some("application/json"),
             Self::Text(_) => Some("text/plain; charset=UTF-8"),
             Self::Html(_) => Some("text/html; charset=UTF-8"),
@@ -138,7 +191,8 @@ impl Entity {
         match self {
             Self::Empty => Bytes::new(),
             Self::Json(json) => Bytes::copy_from_slice(json.text().as_bytes()),
-            Self::Text(text) | Self::Html(text) => text.into(),
+            Self::Text(text) | Self::Html(text) | Self::Typed { text, .. } => text.into(),
+            Self::Binary { bytes, .. } => bytes,
         }
     }
 }

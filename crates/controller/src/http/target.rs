@@ -126,6 +126,38 @@ pub(crate) fn percent_decode(text: &str) -> Cow<'_, str> {
     Cow::Owned(String::from_utf8_lossy(&decoded).into_owned())
 }
 
+/// Writes the escapes of a path in their plainest form: needless ones decoded, digits in upper case.
+pub(crate) fn normalized_path(path: &str) -> String {
+    let mut out = String::with_capacity(path.len());
+    for (index, segment) in path.split('/').enumerate() {
+        if index > 0 {
+            out.push('/');
+        }
+        for byte in percent_decode(segment).bytes() {
+            if is_path_byte(byte) {
+                out.push(char::from(byte));
+            } else {
+                push_escape(&mut out, byte);
+            }
+        }
+    }
+    out
+}
+
+/// True for what stands in a path segment as it is. Source: RFC 3986 §3.3, `pchar`.
+pub(super) fn is_path_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte)
+}
+
+/// Appends `%XX`.
+pub(super) fn push_escape(out: &mut String, byte: u8) {
+    const DIGITS: [char; 16] = [
+        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F',
+    ];
+    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or('0');
+    out.extend(['%', digit(byte >> 4), digit(byte & 15)]);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,5 +199,18 @@ mod tests {
             assert_eq!(parse(path).unwrap().path, resolved, "{path}");
         }
         assert_eq!(percent_decode("a%2Fb%FF"), "a/b\u{fffd}");
+    }
+
+    /// invocation §9.5; recordings `web/path-*`.
+    #[test]
+    fn escapes_of_paths_are_normalized() {
+        for (path, normalized) in [
+            ("", ""),
+            ("//a//b/", "//a//b/"),
+            ("/a%20b/c%2fd/%c3%a9", "/a%20b/c%2Fd/%C3%A9"),
+            ("/%7Euser/a+b", "/~user/a+b"),
+        ] {
+            assert_eq!(normalized_path(path), normalized, "{path}");
+        }
     }
 }

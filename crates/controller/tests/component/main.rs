@@ -1,5 +1,7 @@
 //! A controller over real sockets, with the embedded store and bus, and an invoker that the test plays.
+#![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 mod entities;
 mod invocations;
 mod support;
+mod web;

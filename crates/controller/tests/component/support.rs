@@ -82,7 +82,6 @@ impl Harness {
                 date: String::new(),
                 number: String::new(),
             },
-            admin: None,
         };
         let stores = Stores {
             artifacts: Arc::new(store.clone()),

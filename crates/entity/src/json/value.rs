@@ -1,6 +1,7 @@
 //! A canonical JSON text, looked into only where it must be.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -260,6 +261,12 @@ impl Members {
         }
     }
 
+    /// Returns these members with `over`'s added and replacing those of the same name.
+    #[must_use]
+    pub fn merged(self, over: Self) -> Self {
+        self.0.into_iter().chain(over.0).collect()
+    }
+
     /// Takes a member out.
     pub fn remove(&mut self, name: &str) -> Option<Json> {
         let index = self.0.iter().position(|(found, _)| found == name)?;
@@ -307,6 +314,24 @@ impl Members {
     }
 }
 
+/// Of equal names the last wins, at the place of the first.
+impl FromIterator<(String, Json)> for Members {
+    fn from_iter<I: IntoIterator<Item = (String, Json)>>(members: I) -> Self {
+        let mut unique: Vec<(String, Json)> = Vec::new();
+        let mut places: HashMap<String, usize> = HashMap::new();
+        for (name, value) in members {
+            match places.get(&name).and_then(|&place| unique.get_mut(place)) {
+                Some(member) => member.1 = value,
+                None => {
+                    places.insert(name.clone(), unique.len());
+                    unique.push((name, value));
+                }
+            }
+        }
+        Self(unique)
+    }
+}
+
 impl<'de> Deserialize<'de> for Members {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor;
@@ -320,21 +345,10 @@ impl<'de> Deserialize<'de> for Members {
                 mut map: A,
             ) -> Result<Members, A::Error> {
                 let mut members: Vec<(String, Json)> = Vec::new();
-                let mut places = std::collections::HashMap::new();
-                while let Some((name, value)) = map.next_entry::<String, Json>()? {
-                    match places.get(&name) {
-                        Some(&place) => {
-                            if let Some(member) = members.get_mut(place) {
-                                *member = (name, value);
-                            }
-                        }
-                        None => {
-                            places.insert(name.clone(), members.len());
-                            members.push((name, value));
-                        }
-                    }
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
                 }
-                Ok(Members(members))
+                Ok(members.into_iter().collect())
             }
         }
         deserializer.deserialize_map(Visitor)
@@ -366,6 +380,11 @@ mod tests {
             .members()
             .unwrap();
         assert_eq!(members.to_json().text(), r#"{"a":3,"b":2}"#);
+        let over = Json::parse(br#"{"c":4,"b":5}"#).unwrap().members().unwrap();
+        assert_eq!(
+            members.merged(over).to_json().text(),
+            r#"{"a":3,"b":5,"c":4}"#
+        );
     }
 
     /// entities §2.1.

@@ -185,11 +185,13 @@ impl Reader {
         max: &'static str,
         read: impl Fn(&mut Self, &'static str) -> i32,
     ) -> Bound {
+        let known = self.problems.len();
         let bound = Bound {
             min: read(self, min),
             max: read(self, max),
         };
-        if bound.min > bound.max {
+        // What stands in for a value that cannot be read says nothing about the other.
+        if self.problems.len() == known && bound.min > bound.max {
             self.problems
                 .add(min, &format!("must not be above `{max}`"));
         }

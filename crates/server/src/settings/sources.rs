@@ -37,6 +37,10 @@ impl Problems {
     pub(crate) fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }
+
+    pub(crate) fn len(&self) -> usize {
+        self.lines.len()
+    }
 }
 
 impl fmt::Display for Problems {

@@ -23,7 +23,10 @@ pub(crate) struct Counter {
 impl Counter {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let counter = Self { port: listener.local_addr().unwrap().port(), counts: Arc::default() };
+        let counter = Self {
+            port: listener.local_addr().unwrap().port(),
+            counts: Arc::default(),
+        };
         let counts = Arc::clone(&counter.counts);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -50,9 +53,17 @@ async fn count(stream: TcpStream, counts: Arc<Mutex<HashMap<String, usize>>>) {
     if stream.read_line(&mut line).await.is_err() {
         return;
     }
-    let Some(path) = line.split(' ').nth(1) else { return };
-    *counts.lock().unwrap().entry(path.trim_start_matches('/').to_owned()).or_default() += 1;
-    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
+    let Some(path) = line.split(' ').nth(1) else {
+        return;
+    };
+    *counts
+        .lock()
+        .unwrap()
+        .entry(path.trim_start_matches('/').to_owned())
+        .or_default() += 1;
+    let _ = stream
+        .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        .await;
 }
 
 /// What was promised so far.
@@ -107,13 +118,22 @@ impl Load {
 
     /// One activation and one change of an entity; false once the server does not answer.
     async fn step(&self, user: &User, port: u16, (round, task, step): (u32, u32, u32)) -> bool {
-        let wait = if step % 5 == 4 { "?blocking=true&timeout=1" } else { "" };
+        let wait = if step % 5 == 4 {
+            "?blocking=true&timeout=1"
+        } else {
+            ""
+        };
         let path = format!("/api/v1/namespaces/_/actions/counted{wait}");
         let arguments = json!({"port": port, "ms": step % 3 * 10});
-        let Ok(answer) = user.client().post(&path, &arguments).await else { return false };
+        let Ok(answer) = user.client().post(&path, &arguments).await else {
+            return false;
+        };
         match answer.status() {
             202 => {
-                let id = answer.json().unwrap()["activationId"].as_str().unwrap().to_owned();
+                let id = answer.json().unwrap()["activationId"]
+                    .as_str()
+                    .unwrap()
+                    .to_owned();
                 self.0.lock().unwrap().accepted.push(id);
             }
             // The wait did not elapse, or the server is shutting down.
@@ -145,9 +165,16 @@ impl Load {
         match (answer.status(), value) {
             (200, _) => {
                 let mut promises = self.0.lock().unwrap();
-                promises.entities.entry(name.to_owned()).or_default().acknowledged = Some(value);
+                promises
+                    .entities
+                    .entry(name.to_owned())
+                    .or_default()
+                    .acknowledged = Some(value);
             }
-            (404, None) => assert!(!matches!(known, Some(Some(_))), "{name} was acknowledged and is missing"),
+            (404, None) => assert!(
+                !matches!(known, Some(Some(_))),
+                "{name} was acknowledged and is missing"
+            ),
             (status, _) => panic!("{path}: {status} {}", answer.text()),
         }
         true
@@ -164,8 +191,14 @@ impl Load {
                 404 => None,
                 status => panic!("{path}: {status} {}", answer.text()),
             };
-            let possible = [Some(entity.sent), Some(entity.acknowledged.unwrap_or_default())];
-            let fits = possible.iter().flatten().any(|value| value.map(Value::from) == found);
+            let possible = [
+                Some(entity.sent),
+                Some(entity.acknowledged.unwrap_or_default()),
+            ];
+            let fits = possible
+                .iter()
+                .flatten()
+                .any(|value| value.map(Value::from) == found);
             assert!(fits, "{name} is {found:?} and should be {entity:?}");
         }
     }

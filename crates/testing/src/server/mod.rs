@@ -12,8 +12,8 @@ use tempfile::TempDir;
 
 use self::process::{Process, data_dir, failed, read_stderr};
 pub use self::readiness::Readiness;
-use crate::{RestClient, User};
 use crate::scenario::{STOCK_GUEST_KEY, STOCK_SYSTEM_KEY};
+use crate::{RestClient, User};
 
 /// Reports why a server is not running.
 #[derive(Debug, thiserror::Error)]

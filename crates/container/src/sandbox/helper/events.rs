@@ -45,7 +45,7 @@ struct Child {
     group: ContainerGroup,
     /// Bytes of memory that it may use.
     memory: u64,
-    /// Known if memory has to be watched.
+    /// Known if memory has to be watched, which takes a `/proc` of the helper's own.
     namespace: Option<PidNamespace>,
     /// It was killed for its memory by the watchdog.
     exhausted: bool,
@@ -204,11 +204,17 @@ impl Helper {
                 }
             }
             Order::Stop { serial, stopped } => {
+                let signal = if stopped { Signal::STOP } else { Signal::CONT };
                 let errno = self
-                    .stop(serial, stopped)
+                    .signal_all(serial, signal)
                     .err()
                     .map(rustix::io::Errno::raw_os_error);
                 self.report(&Report::Stopped { serial, errno }, &[])
+            }
+            Order::Kill { serial } => {
+                // It may have ended meanwhile; its end is reported in any case.
+                let _ = self.signal_all(serial, Signal::KILL);
+                Ok(())
             }
         }
     }
@@ -265,11 +271,8 @@ impl Helper {
             Ok(Side::Parent { pid, pidfd }) => {
                 drop(plan);
                 group.settle();
-                let namespace = if self.memory_group {
-                    None
-                } else {
-                    PidNamespace::of(pid)
-                };
+                let watched = !self.memory_group && self.abilities.proc;
+                let namespace = if watched { PidNamespace::of(pid) } else { None };
                 let child = Child {
                     serial,
                     pidfd,
@@ -314,7 +317,7 @@ impl Helper {
         sent
     }
 
-    fn stop(&self, serial: u64, stopped: bool) -> rustix::io::Result<()> {
+    fn signal_all(&self, serial: u64, signal: Signal) -> rustix::io::Result<()> {
         let child = self
             .children
             .values()
@@ -325,11 +328,7 @@ impl Helper {
             OFlags::RDONLY | OFlags::CLOEXEC,
             Mode::empty(),
         )?;
-        watchdog::signal_all(
-            &child.pidfd,
-            &own,
-            if stopped { Signal::STOP } else { Signal::CONT },
-        )
+        watchdog::signal_all(&child.pidfd, &own, signal)
     }
 
     /// Kills containers that use more memory than they may.

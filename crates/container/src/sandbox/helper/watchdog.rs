@@ -99,7 +99,7 @@ fn tmp_usage(first: Pid) -> u64 {
     })
 }
 
-/// Stops all processes of a container, or lets them go on.
+/// Stops all processes of a container, lets them go on, or kills them.
 ///
 /// `own` is the helper's pid namespace. The first process is told from outside; a process within the
 /// namespace signals all others in one step, so none can escape by forking.
