@@ -421,10 +421,17 @@ exec setpriv --reuid=65534 --regid=65534 --clear-groups ./oxwhisk "$@""#;
     let runtimes = concat!(env!("CARGO_MANIFEST_DIR"), "/../../runtimes");
     let mut options = ServerOptions::new("sh").without_throttles();
     options.arguments = ["-c", script, "sh"].map(Into::into).into();
-    for argument in [home.path().as_os_str(), env!("CARGO_BIN_EXE_oxwhisk").as_ref(), runtimes.as_ref()] {
+    for argument in [
+        home.path().as_os_str(),
+        env!("CARGO_BIN_EXE_oxwhisk").as_ref(),
+        runtimes.as_ref(),
+    ] {
         options = options.argument(argument);
     }
-    options = options.argument("standalone").argument("--port").argument("0");
+    options = options
+        .argument("standalone")
+        .argument("--port")
+        .argument("0");
     let server = options.start().unwrap();
     withstands_all(server).await;
 }

@@ -94,7 +94,9 @@ impl SandboxContainer {
 
     async fn wait_end(&self) -> Option<Ended> {
         let mut end = self.end.clone();
-        let is_late = timeout(KILL_PATIENCE, end.wait_for(Option::is_some)).await.is_err();
+        let is_late = timeout(KILL_PATIENCE, end.wait_for(Option::is_some))
+            .await
+            .is_err();
         if is_late {
             // The first process kills the others when it ends, for which it may have to queue behind a thousand of them.
             let serial = self.serial;
