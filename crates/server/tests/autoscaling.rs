@@ -1,5 +1,9 @@
 //! Containers come with demand and go without it.
-#![expect(clippy::unwrap_used, reason = "tests may panic")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "tests may panic"
+)]
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -1,5 +1,10 @@
 //! What no well-behaved client sends gets the contract's errors; the server goes on.
-#![expect(clippy::unwrap_used, reason = "tests may panic")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "tests may panic"
+)]
 
 use std::io::{Cursor, Write};
 use std::time::{Duration, Instant};

@@ -1,6 +1,12 @@
 //! What was acknowledged survives `kill -9` at any instant: accepted activations end in exactly one record
 //! and never run twice, stored entities are there.
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "tests may panic")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests may panic"
+)]
 
 mod load;
 

@@ -1,6 +1,10 @@
 //! Actions that attack the machine: each ends as its own failure, the next activation of another action is
 //! unaffected, and nothing is left. Once as whoever runs the tests, once as an ordinary user.
-#![expect(clippy::unwrap_used, reason = "tests may panic")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "tests may panic"
+)]
 
 use std::net::{TcpListener, UdpSocket};
 use std::time::Duration;

@@ -1,5 +1,9 @@
 //! Settings, what they limit, and the start of the program.
-#![expect(clippy::unwrap_used, reason = "tests may panic")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "tests may panic"
+)]
 
 use std::net::TcpListener;
 use std::process::{Command, Output};

@@ -1,5 +1,9 @@
 //! `oxwhisk run`: everything it prints, and how it ends.
-#![expect(clippy::unwrap_used, reason = "tests may panic")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "tests may panic"
+)]
 
 use std::path::Path;
 use std::process::Command;
