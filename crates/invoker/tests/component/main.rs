@@ -2,6 +2,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::indexing_slicing,
     unreachable_pub,
     reason = "a test that cannot go on fails"
 )]
