@@ -122,8 +122,7 @@ pub trait ActivationFeed: Send + fmt::Debug {
 
 /// An activation in the hands of an invoker.
 ///
-/// A delivery that is dropped without [`Delivery::start`] is delivered again to the next receiver
-/// after a crash or shutdown.
+/// A delivery that is dropped without [`Delivery::start`] is delivered again in the next process.
 #[async_trait]
 pub trait Delivery: Send + Sync + fmt::Debug {
     /// Returns the message.

@@ -177,7 +177,8 @@ pub trait Container: Send + Sync + fmt::Debug {
     ///
     /// Waits for both end marks, but not longer than `wait`; a zero `wait` takes what is there (after
     /// a developer error the runtime may be dead). Lines beyond `limit` bytes are dropped and the
-    /// outcome says so; a zero limit keeps none.
+    /// outcome says so; a zero limit keeps none. A line counts its text and one byte for its end
+    /// (OpenWhisk counts the JSON that Docker wraps around each line as well).
     async fn logs(&self, id: ActivationId, limit: ByteSize, wait: Duration) -> Logs;
 
     /// Stops all processes of the container where they are.

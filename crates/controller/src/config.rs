@@ -69,6 +69,4 @@ pub struct ControllerConfig {
     pub manifest: ExecManifest,
     /// Which build this is.
     pub build: BuildInfo,
-    /// `user:password` for the endpoints that change the controller itself; `None` refuses all.
-    pub admin: Option<String>,
 }

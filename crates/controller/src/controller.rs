@@ -1,6 +1,7 @@
 //! The controller's parts, put together.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use oxwhisk_bus::{BusError, MessageBus};
 use oxwhisk_store::{ActivationStore, ArtifactStore, SubjectStore};
@@ -36,8 +37,11 @@ pub struct Controller {
     pub(crate) invocations: RateThrottle,
     pub(crate) fires: RateThrottle,
     pub(crate) bus: Arc<dyn MessageBus>,
-    /// Sequences and compositions that are being carried out.
+    /// What must go on when its caller goes away: writes, sequences and compositions.
     pub(crate) tasks: TaskTracker,
+    /// Records of sequences and compositions that the store refuses at the moment; nothing new of that kind is
+    /// taken meanwhile.
+    pub(crate) unstored: AtomicU32,
 }
 
 impl Controller {
@@ -62,6 +66,7 @@ impl Controller {
             clock,
             bus,
             tasks: TaskTracker::new(),
+            unstored: AtomicU32::new(0),
         }
     }
 

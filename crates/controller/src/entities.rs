@@ -2,6 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use base64::Engine as _;
+use base64::alphabet::STANDARD as STANDARD_ALPHABET;
+use base64::engine::GeneralPurpose;
+use base64::engine::general_purpose::{PAD, STANDARD};
 use bytes::Bytes;
 use oxwhisk_entity::{
     Code, Exec, FullyQualifiedName, Json, WhiskAction, WhiskPackage, WhiskRule, WhiskTrigger,
@@ -10,14 +14,17 @@ use oxwhisk_store::{
     ArtifactQuery, ArtifactStore, Attachment, Collection, Document, DocumentId, NewDocument,
     Revision, StoreError,
 };
+use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::http::ApiError;
 
-/// How many entities are remembered.
+/// How many entities are remembered at first; the bound is their size.
 const REMEMBERED: usize = 1_000;
+/// Size of the documents that are remembered, in bytes.
+const REMEMBERED_SIZE: u64 = 64 * 1024 * 1024;
 /// Longer code is kept beside the action's document.
 const INLINE_CODE: usize = 16 * 1024;
 
@@ -73,11 +80,29 @@ entity_kind!(WhiskPackage, Package, Packages);
 entity_kind!(WhiskTrigger, Trigger, Triggers);
 entity_kind!(WhiskRule, Rule, Rules);
 
+/// An entity in memory.
+#[derive(Debug, Clone)]
+struct Remembered {
+    entity: Arc<Stored<WhiskEntity>>,
+    /// Bytes of its document.
+    size: u64,
+}
+
+/// Weighs entities by their documents.
+#[derive(Debug, Clone)]
+struct BySize;
+
+impl Weighter<DocumentId, Remembered> for BySize {
+    fn weight(&self, _id: &DocumentId, remembered: &Remembered) -> u64 {
+        1 + remembered.size
+    }
+}
+
 /// The artifact store with the entities that were used last.
 #[derive(Debug)]
 pub(crate) struct EntityStore {
     artifacts: Arc<dyn ArtifactStore>,
-    cache: Cache<DocumentId, Arc<Stored<WhiskEntity>>>,
+    cache: Cache<DocumentId, Remembered, BySize>,
     /// Counts writes, so that a read that began before one does not fill the cache after it. A std lock, held for a
     /// few instructions.
     writes: Mutex<u64>,
@@ -87,7 +112,7 @@ impl EntityStore {
     pub(crate) fn new(artifacts: Arc<dyn ArtifactStore>) -> Self {
         Self {
             artifacts,
-            cache: Cache::new(REMEMBERED),
+            cache: Cache::with_weighter(REMEMBERED, REMEMBERED_SIZE, BySize),
             writes: Mutex::new(0),
         }
     }
@@ -99,7 +124,7 @@ impl EntityStore {
     ) -> Result<Option<Arc<Stored<WhiskEntity>>>, StoreError> {
         let id = DocumentId::from(name);
         if let Some(found) = self.cache.get(&id) {
-            return Ok(Some(found));
+            return Ok(Some(found.entity));
         }
         let seen = *self.lock();
         let Some(document) = self.artifacts.get(&id).await? else {
@@ -108,7 +133,14 @@ impl EntityStore {
         let stored = Arc::new(read(&document)?);
         let writes = self.lock();
         if *writes == seen {
-            self.cache.insert(id, Arc::clone(&stored));
+            let entity = Arc::clone(&stored);
+            self.cache.insert(
+                id,
+                Remembered {
+                    entity,
+                    size: document.body.size() as u64,
+                },
+            );
         }
         Ok(Some(stored))
     }
@@ -191,10 +223,14 @@ impl EntityStore {
         };
         let id = DocumentId::from(&action.qualified_name());
         let content = self.artifacts.attachment(&id, &name).await?;
-        let code = String::from_utf8_lossy(&content).as_ref().into();
+        let code = if exec.binary {
+            STANDARD.encode(&content)
+        } else {
+            String::from_utf8_lossy(&content).into_owned()
+        };
         let mut whole = action.clone();
         if let Exec::Code(exec) = &mut whole.exec {
-            exec.code = Some(Code::Inline(code));
+            exec.code = Some(Code::Inline(code.into()));
         }
         Ok(whole)
     }
@@ -308,7 +344,13 @@ fn has_own_attachment(action: &WhiskAction) -> bool {
     matches!(&action.exec, Exec::Code(exec) if exec.code.as_ref().and_then(own_attachment).is_some())
 }
 
-/// Takes long code out of an action and leaves a record of it.
+/// Padded base64 whose last letter may have bits that stand for nothing, as clients may send it.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD_ALPHABET,
+    PAD.with_decode_allow_trailing_bits(true),
+);
+
+/// Takes long code out of an action and leaves a record of it. Binary code is kept decoded, as the original does.
 fn detach_code(action: &mut WhiskAction) -> Option<Attachment> {
     let Exec::Code(exec) = &mut action.exec else {
         return None;
@@ -319,13 +361,20 @@ fn detach_code(action: &mut WhiskAction) -> Option<Attachment> {
     if text.len() <= INLINE_CODE {
         return None;
     }
+    let (content, content_type) = if exec.binary {
+        (
+            Bytes::from(LENIENT.decode(text.as_bytes()).ok()?),
+            "application/octet-stream",
+        )
+    } else {
+        (Bytes::copy_from_slice(text.as_bytes()), "text/plain")
+    };
     let name = format!("{OWN_ATTACHMENT}{:032x}", rand::random::<u128>());
-    let content = Bytes::copy_from_slice(text.as_bytes());
-    let record = serde_json::json!({"attachmentName": name, "attachmentType": "text/plain", "length": content.len()});
+    let record = serde_json::json!({"attachmentName": name, "attachmentType": content_type, "length": content.len()});
     exec.code = Some(Code::Attached(Json::of(&record)));
     Some(Attachment {
         name,
-        content_type: "text/plain".to_owned(),
+        content_type: content_type.to_owned(),
         content,
     })
 }

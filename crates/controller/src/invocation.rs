@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use oxwhisk_bus::{ActivationMessage, BusError, Durability, TransactionId};
+use oxwhisk_bus::{ActivationMessage, Durability, TransactionId};
 use oxwhisk_entity::{
     ActionLimits, ActivationId, EntityName, EntityPath, Exec, FullyQualifiedName, Identity, Json,
     Parameters, SemVer, WhiskAction, WhiskActivation, WhiskPackage,
@@ -12,6 +12,7 @@ use oxwhisk_entity::{
 use oxwhisk_store::Revision;
 
 use crate::api::created_annotations;
+use crate::balancer::InFlight;
 use crate::compose::CompositeCall;
 use crate::controller::Controller;
 use crate::entities::{Stored, WhiskEntity};
@@ -257,14 +258,17 @@ impl Controller {
             .balancer
             .publish(message, timeout, Durability::Volatile)
             .await?;
-        match tokio::time::timeout(wait, flight.result).await {
-            Ok(Ok(activation)) => Ok(Outcome::Finished(activation)),
+        let InFlight { mut result, sent } = flight;
+        let activation = match tokio::time::timeout(wait, &mut result).await {
+            Ok(activation) => activation.ok(),
             // From here on the caller knows the identifier only, so the activation must survive a crash.
-            Ok(Err(_)) | Err(_) => {
-                flight.sent.persist().await.map_err(unaccepted)?;
-                Ok(Outcome::Accepted(id))
-            }
-        }
+            Err(_) => match sent.persist().await {
+                Ok(()) => None,
+                // What cannot be promised is waited for.
+                Err(_) => result.await.ok(),
+            },
+        };
+        Ok(activation.map_or(Outcome::Accepted(id), Outcome::Finished))
     }
 
     pub(crate) fn message(
@@ -296,10 +300,6 @@ impl Controller {
             cause: None,
         }
     }
-}
-
-fn unaccepted(error: BusError) -> ApiError {
-    error.into()
 }
 
 /// Puts `ns/[pkg/]name` together.

@@ -8,6 +8,7 @@
 mod api;
 mod auth;
 mod balancer;
+mod body;
 mod compose;
 mod config;
 mod controller;

@@ -9,6 +9,7 @@ use oxwhisk_store::Collection;
 use crate::controller::Controller;
 use crate::http::{ApiError, Cors, Reply, Request, percent_decode};
 use crate::messages;
+use crate::serve::Origin;
 use crate::web::WebPath;
 
 /// Everything below counts as the API, character by character: `/api/v1x` too (observed.md).
@@ -31,6 +32,19 @@ impl Controller {
         }
     }
 
+    /// Checks who sends a request whose body is still to be read.
+    pub(crate) async fn admit(&self, request: &Request, path: &str) -> Result<(), ApiError> {
+        match path.strip_prefix(API) {
+            Some(below) if WebPath::parse(below).is_none() && request.method != Method::OPTIONS => {
+                self.authenticator
+                    .identify(&request.headers)
+                    .await
+                    .map(|_identity| ())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The server's own endpoints. An unknown path answers 405, for `OPTIONS` exists everywhere (rest-api §4.4).
     fn route_server(&self, request: &Request, path: &str) -> Result<Reply, ApiError> {
         let get = request.method == Method::GET;
@@ -39,6 +53,8 @@ impl Controller {
             "/" | "/ping" if !get => Err(ApiError::bad_method("GET, OPTIONS")),
             "/" => Ok(self.info()),
             "/ping" => Ok(Reply::text("pong").with_cors(Cors::Absent)),
+            // What goes on in the server is no business of an action.
+            _ if request.origin == Origin::Container => Err(ApiError::bad_method("OPTIONS")),
             "/api-docs" | "/api-docs/" if get => Ok(self.root_api_docs()),
             "/docs" if get => Ok(Self::docs_redirect(
                 "docs/index.html?url=/api-docs",
@@ -49,7 +65,7 @@ impl Controller {
             "/invokers/ready" if get => Ok(self.invokers_ready()),
             "/activation" | "/activation/" if get => Ok(self.in_flight()),
             "/activation/count" if get => Ok(self.in_flight_count()),
-            "/disable" if request.method == Method::POST => self.disable(request),
+            "/disable" if request.method == Method::POST => Err(Self::disable(request)),
             _ if path.starts_with("/invokers") && get => Err(ApiError::no_route()),
             "/invokers" | "/invokers/" => Err(ApiError::bad_method("OPTIONS, GET")),
             _ => Err(ApiError::bad_method("OPTIONS")),

@@ -4,31 +4,57 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{Method, Request as HttpRequest, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Body, Incoming};
+use http_body_util::Full;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
+use crate::body::{BodyRoom, is_large};
 use crate::controller::Controller;
 use crate::http::{ErrorForm, Reply, Request, RequestId, Target, TargetError};
+use crate::messages;
 
-/// Largest body that is read.
-const MAX_BODY: u64 = 50 * 1024 * 1024;
-/// How long a body may take.
-const BODY_PATIENCE: Duration = Duration::from_secs(30);
 /// How long the head of a request may take, and how long a connection may be idle.
 const HEAD_PATIENCE: Duration = Duration::from_secs(70);
 /// How long connections may go on after shutdown began.
-const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
+const DRAIN_PATIENCE: Duration = Duration::from_secs(30);
 /// Room for the head of a request: the longest target and generous headers.
 const MAX_HEAD: usize = 64 * 1024;
+
+/// Bounds of one listener.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    connections: usize,
+    /// Bytes of all bodies together.
+    bodies: u64,
+    /// How long the head of a request may take, and how long a connection may be idle.
+    head_patience: Duration,
+}
+
+impl Origin {
+    /// A container may keep a few connections busy, and no more of the server's memory than its own would be.
+    fn bounds(self) -> Bounds {
+        match self {
+            Self::Client => Bounds {
+                connections: 8192,
+                bodies: 512 << 20,
+                head_patience: HEAD_PATIENCE,
+            },
+            Self::Container => Bounds {
+                connections: 64,
+                bodies: 64 << 20,
+                head_patience: HEAD_PATIENCE / 7,
+            },
+        }
+    }
+}
 
 /// Where a connection comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,13 +74,32 @@ impl Controller {
         origin: Origin,
         mut shutdown: watch::Receiver<bool>,
     ) {
+        let bounds = origin.bounds();
+        let places = Arc::new(Semaphore::new(bounds.connections));
+        let service = Service {
+            controller: self,
+            origin,
+            bounds,
+            room: BodyRoom::new(bounds.bodies),
+        };
         let mut connections = JoinSet::new();
+        let accept = async || {
+            // The semaphore is never closed.
+            let place = Arc::clone(&places).acquire_owned().await.ok();
+            listener
+                .accept()
+                .await
+                .map(|(stream, _peer)| (stream, place))
+        };
         loop {
             tokio::select! {
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, _peer)) => {
-                        let connection = Arc::clone(&self).connection(stream, origin, shutdown.clone());
-                        connections.spawn(connection);
+                accepted = accept() => match accepted {
+                    Ok((stream, place)) => {
+                        let connection = service.clone().connection(stream, shutdown.clone());
+                        connections.spawn(async move {
+                            connection.await;
+                            drop(place);
+                        });
                     }
                     Err(error) => {
                         // Most often too many open files: wait for some to close instead of spinning.
@@ -77,23 +122,30 @@ impl Controller {
             );
         }
     }
+}
 
-    async fn connection(
-        self: Arc<Self>,
-        stream: TcpStream,
-        _origin: Origin,
-        mut shutdown: watch::Receiver<bool>,
-    ) {
+/// What answers the requests of one listener.
+#[derive(Debug, Clone)]
+struct Service {
+    controller: Arc<Controller>,
+    origin: Origin,
+    bounds: Bounds,
+    room: BodyRoom,
+}
+
+impl Service {
+    async fn connection(self, stream: TcpStream, mut shutdown: watch::Receiver<bool>) {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "could not set TCP_NODELAY");
         }
+        let head_patience = self.bounds.head_patience;
         let service = service_fn(move |request| {
-            let controller = Arc::clone(&self);
-            async move { Ok::<_, Infallible>(controller.respond(request).await) }
+            let service = self.clone();
+            async move { Ok::<_, Infallible>(service.respond(request).await) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_PATIENCE)
+            .header_read_timeout(head_patience)
             .max_buf_size(MAX_HEAD)
             .half_close(false)
             .serve_connection(TokioIo::new(stream), service);
@@ -110,8 +162,8 @@ impl Controller {
         }
     }
 
-    async fn respond(self: Arc<Self>, request: HttpRequest<Incoming>) -> Response<Full<Bytes>> {
-        let start_ms = self.clock.epoch_ms();
+    async fn respond(self, request: HttpRequest<Incoming>) -> Response<Full<Bytes>> {
+        let start_ms = self.controller.clock.epoch_ms();
         let (head, body) = request.into_parts();
         if head.method == Method::CONNECT {
             return plain(StatusCode::BAD_REQUEST, "CONNECT is not supported");
@@ -128,27 +180,66 @@ impl Controller {
                 return plain(StatusCode::BAD_REQUEST, &error.to_string());
             }
         };
-        let body = match read_body(body).await {
-            Ok(body) => body,
-            Err(refusal) => return refusal,
-        };
         let id = RequestId::of(&head.headers);
-        let request = Request {
+        let mut request = Request {
             method: head.method,
             query: target.query,
             headers: head.headers,
-            body,
+            body: Bytes::new(),
             id,
             start_ms,
+            origin: self.origin,
         };
-        let reply = match self.route(&request, &target.path).await {
-            Ok(reply) => reply,
-            Err(error) if error.form == ErrorForm::Plain => {
-                return plain(error.status, &error.message);
+        // Nobody unknown makes the server hold a large body.
+        if is_large(&body)
+            && let Err(error) = self.controller.admit(&request, &target.path).await
+        {
+            return Reply::of_error(error, &request.id).into_response(&request);
+        }
+        let held = match self.room.read(body).await {
+            Ok(held) => held,
+            Err(refusal) => return plain(refusal.status, refusal.text),
+        };
+        request.body = held.bytes.clone();
+        let only_reads = matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS);
+        let answer = answer(Arc::clone(&self.controller), request, target.path);
+        let response = if only_reads {
+            answer.await
+        } else {
+            self.controller.to_the_end(answer).await
+        };
+        drop(held);
+        response
+    }
+}
+
+async fn answer(
+    controller: Arc<Controller>,
+    request: Request,
+    path: String,
+) -> Response<Full<Bytes>> {
+    let reply = match controller.route(&request, &path).await {
+        Ok(reply) => reply,
+        Err(error) if error.form == ErrorForm::Plain => return plain(error.status, &error.message),
+        Err(error) => Reply::of_error(error, &request.id),
+    };
+    reply.into_response(&request)
+}
+
+impl Controller {
+    /// Carries a request out even if its caller goes away meanwhile: what a handler writes and remembers must not
+    /// end half-way.
+    async fn to_the_end(
+        &self,
+        answer: impl Future<Output = Response<Full<Bytes>>> + Send + 'static,
+    ) -> Response<Full<Bytes>> {
+        match self.tasks.spawn(answer).await {
+            Ok(response) => response,
+            Err(error) => {
+                tracing::error!(%error, "a request ended badly");
+                plain(StatusCode::INTERNAL_SERVER_ERROR, messages::INTERNAL_ERROR)
             }
-            Err(error) => Reply::of_error(error, &request.id),
-        };
-        reply.into_response(&request)
+        }
     }
 }
 
@@ -169,51 +260,6 @@ fn is_known(method: &Method) -> bool {
         Method::TRACE,
     ]
     .contains(method)
-}
-
-/// Reads a body whole, within its bounds of size and time. Source: rest-api §5.5, observed.md.
-async fn read_body(mut body: Incoming) -> Result<Bytes, Response<Full<Bytes>>> {
-    if body.is_end_stream() {
-        return Ok(Bytes::new());
-    }
-    if body.size_hint().lower() > MAX_BODY {
-        return Err(plain(StatusCode::BAD_REQUEST, "Request too large"));
-    }
-    let read = async {
-        let mut first: Option<Bytes> = None;
-        let mut whole = BytesMut::new();
-        while let Some(frame) = body.frame().await {
-            let Ok(frame) = frame else {
-                return Err(plain(StatusCode::BAD_REQUEST, "The request ended early."));
-            };
-            let Ok(data) = frame.into_data() else {
-                continue;
-            };
-            if (whole.len() + data.len()) as u64 > MAX_BODY {
-                return Err(plain(StatusCode::BAD_REQUEST, "Request too large"));
-            }
-            match (&first, whole.is_empty()) {
-                (None, true) => first = Some(data),
-                (Some(start), true) => {
-                    whole.extend_from_slice(start);
-                    whole.extend_from_slice(&data);
-                }
-                _ => whole.extend_from_slice(&data),
-            }
-        }
-        Ok(if whole.is_empty() {
-            first.unwrap_or_default()
-        } else {
-            whole.freeze()
-        })
-    };
-    match tokio::time::timeout(BODY_PATIENCE, read).await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(plain(
-            StatusCode::REQUEST_TIMEOUT,
-            "The request was not received in time.",
-        )),
-    }
 }
 
 /// An answer below the routes: a text and no transaction id.

@@ -1,7 +1,9 @@
 //! What is done for one activation in its container: initialise, run, acknowledge, collect the log.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -10,7 +12,7 @@ use oxwhisk_container::{Container, ContainerError, LogOutcome};
 use oxwhisk_entity::{ActivationResponse, ByteSize, ResponseStatus, WhiskActivation};
 use tokio::sync::mpsc;
 
-use crate::container_task::Mail;
+use crate::container_task::{Mail, Notice};
 use crate::context::Context;
 use crate::executable::{Executable, FetchError};
 use crate::finish::finish;
@@ -18,7 +20,8 @@ use crate::job::ReadyJob;
 use crate::log_lines::{self, Ending};
 use crate::machine::RunId;
 use crate::outcome::{self, Measured, Outcome};
-use crate::record::Interval;
+use crate::pool::{ContainerKey, PoolEvent};
+use crate::record::{Interval, Timing};
 use crate::{messages, record, request, resolver};
 
 /// How long the end of the log is waited for after a developer error that the runtime itself reported.
@@ -40,18 +43,36 @@ pub(crate) struct Place {
 pub(crate) struct Report {
     run: RunId,
     mailbox: mpsc::Sender<Mail>,
+    notices: mpsc::Sender<Notice>,
+    container: ContainerKey,
     began: Instant,
     is_sent: bool,
 }
 
 impl Report {
-    pub(crate) fn new(run: RunId, mailbox: mpsc::Sender<Mail>, began: Instant) -> Self {
+    pub(crate) fn new(
+        run: RunId,
+        mailbox: mpsc::Sender<Mail>,
+        notices: mpsc::Sender<Notice>,
+        container: ContainerKey,
+        began: Instant,
+    ) -> Self {
         Self {
             run,
             mailbox,
+            notices,
+            container,
             began,
             is_sent: false,
         }
+    }
+
+    /// Tells that the action has answered and the end of its log is waited for.
+    async fn answered(&self) {
+        let container = self.container;
+        let answered = PoolEvent::Answered { container };
+        // Without an invoker there is nobody to tell.
+        let _ = self.notices.send(Notice::Pool(answered)).await;
     }
 
     async fn send(&mut self, mail: Mail) {
@@ -107,7 +128,10 @@ pub(crate) async fn initialize(mut place: Place, mut ready: ReadyJob) {
             let ready = Box::new(ready);
             place.report.send(Mail::Initialized { ready, took }).await;
         }
-        Outcome::Reschedule => place.report.send(Mail::Reschedule(Box::new(ready))).await,
+        Outcome::Reschedule => {
+            ready.job.timing = Timing::default();
+            place.report.send(Mail::Reschedule(Box::new(ready))).await;
+        }
         Outcome::Over {
             response,
             timed_out,
@@ -151,7 +175,7 @@ pub(crate) async fn run(mut place: Place, mut ready: ReadyJob) {
         }
         // A run never ends in `Initialized`.
         Outcome::Reschedule | Outcome::Initialized => {
-            ready.job.timing = record::Timing::default();
+            ready.job.timing = Timing::default();
             place.report.send(Mail::Reschedule(Box::new(ready))).await;
         }
     }
@@ -224,8 +248,6 @@ async fn conclude(
         let ack = Acknowledgement::Result(record.clone());
         let controller = &job.message.root_controller_index;
         context.acknowledge(controller, ack).await;
-        // The caller's answer goes out before this goes on with what nobody waits for.
-        tokio::task::yield_now().await;
     }
     let (lines, log_is_whole) = collect(
         &place,
@@ -247,6 +269,8 @@ async fn conclude(
     let run = job.run;
     place.report.send(Mail::Ended { run, took, keeps }).await;
     drop(place);
+    // The answer goes out and the container gets its next run before the record is written, for which nobody waits.
+    tokio::task::yield_now().await;
     if !lines.is_empty() {
         let logs = lines;
         // Not a copy unless the controller still holds the record without logs.
@@ -289,7 +313,14 @@ async fn collect(
             LOG_WAIT_AFTER_ERROR.min(context.config.log_wait)
         }
     };
-    let mut logs = place.container.logs(*id, limit, wait).await;
+    let mut reading = place.container.logs(*id, limit, wait);
+    let mut logs = match poll_fn(|cx| Poll::Ready(reading.as_mut().poll(cx))).await {
+        Poll::Ready(logs) => logs,
+        Poll::Pending => {
+            place.report.answered().await;
+            reading.await
+        }
+    };
     if wait.is_zero() && logs.outcome == LogOutcome::Incomplete {
         // No end was waited for, so none is missing.
         logs.outcome = LogOutcome::Complete;

@@ -390,7 +390,13 @@ impl ContainerTask {
         );
         let ready = ready?;
         let container = self.container.clone()?;
-        let report = Report::new(run, self.sender.clone(), self.context.clock.now());
+        let report = Report::new(
+            run,
+            self.sender.clone(),
+            self.notices.clone(),
+            self.key,
+            self.context.clock.now(),
+        );
         let place = Place {
             context: self.context.clone(),
             container,

@@ -85,6 +85,21 @@ impl Context {
         self.stuck.subscribe()
     }
 
+    /// Waits while other activations cannot go on, so that no more results pile up than were under way. Returns
+    /// false if that is given up.
+    pub(crate) async fn flows(&self) -> bool {
+        if *self.stuck.borrow() == 0 {
+            return true;
+        }
+        let (mut stuck, mut giving_up) = (self.stuck.subscribe(), self.giving_up.subscribe());
+        // Both senders live in the context, so neither wait ends early.
+        tokio::select! {
+            biased;
+            _ = giving_up.wait_for(|&given_up| given_up) => false,
+            _ = stuck.wait_for(|&count| count == 0) => true,
+        }
+    }
+
     /// Gives up what is stuck now or later.
     pub(crate) fn give_up(&self) {
         self.giving_up.send_replace(true);

@@ -36,6 +36,11 @@ pub(crate) struct ReadyJob {
 }
 
 impl Job {
+    /// Returns whether the bus was told that it is about to run.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.has_begun
+    }
+
     pub(crate) fn new(run: RunId, delivery: Box<dyn Delivery>, since: Instant) -> Self {
         Self {
             run,
@@ -58,6 +63,9 @@ impl Job {
     pub(crate) async fn begin(&mut self, context: &Context) -> bool {
         if self.has_begun {
             return true;
+        }
+        if !context.flows().await {
+            return false;
         }
         let mut retries = context.retries();
         while let Err(error) = self.delivery.start().await {

@@ -1,34 +1,31 @@
 //! The invoker: takes activations off the bus and brings them into containers.
 
+mod containers;
+mod drain;
+
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
 use oxwhisk_bus::{ActivationFeed, BusError, Delivery};
-use oxwhisk_container::{ContainerId, ContainerSpec, CreateError};
+use oxwhisk_container::ContainerId;
 use oxwhisk_entity::{ActivationResponse, LimitsPatch};
 use oxwhisk_store::DocumentId;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::container_task::{
-    ContainerParts, Mail, Notice, Sleep, StateCell, container_task, slept,
-};
+use crate::container_task::{Mail, Notice, Sleep, StateCell, slept};
 use crate::context::{Context, InvokerDeps};
 use crate::executable::{Executable, FetchError};
 use crate::finish::{finish_unknown, finish_unplaced};
 use crate::job::{Job, ReadyJob};
 use crate::machine::RunId;
-use crate::pool::{
-    ActionKey, Class, ContainerKey, Decision, Occupancy, Pool, PoolConfig, PoolEvent,
-};
+use crate::pool::{ContainerKey, Decision, Pool, PoolConfig, PoolEvent};
 use crate::resolver::{self, Resolution, Resolver};
-use crate::status::{ContainerStatus, InvokerHandle, InvokerStatus, StatusQuery};
+use crate::status::{InvokerHandle, StatusQuery};
 use crate::{InvokerConfig, bounds, messages, outcome, stems};
 
-/// Tells runtimes that their runs may overlap.
-const ALLOW_CONCURRENT: &str = "__OW_ALLOW_CONCURRENT";
 /// Notices that containers may send before they wait for the invoker.
 const NOTICES: usize = 1024;
 const QUERIES: usize = 16;
@@ -256,11 +253,13 @@ impl Invoker {
     /// Brings a held activation whose action is known into the pool, unless it must not run.
     fn offer(&mut self, ready: Box<ReadyJob>) {
         let (job, action) = (&ready.job, &ready.action);
-        if self.is_draining && !job.message.blocking {
+        if self.is_draining && !job.message.blocking && !job.has_begun() {
             // Dropped without a start it is delivered again to the next process.
             return self.let_go(&ready.job);
         }
-        if job.delivery.was_started() && !action.is_retried_on_crash {
+        // What carries no arguments was held for a sequence or composition: only its controller can run that.
+        let can_be_retried = action.is_retried_on_crash && job.message.content.is_some();
+        if job.delivery.was_started() && !can_be_retried {
             self.let_go(&ready.job);
             let response = outcome::whisk_error(messages::INTERRUPTED);
             return self.end_unknown(ready.job, response);
@@ -410,140 +409,6 @@ impl Invoker {
         }
         let resolution = self.resolver.resolve_newest(ready.job);
         self.resolved(resolution);
-    }
-
-    fn create(&mut self, key: ContainerKey, class: &Arc<Class>) {
-        let id = self.container_id(key, class);
-        let spec = self.spec(&id, class);
-        let cell = StateCell::default();
-        let (mailbox, life) = container_task(ContainerParts {
-            context: self.context.clone(),
-            key,
-            id: id.clone(),
-            limit: class.concurrency,
-            spec,
-            notices: self.notices.0.clone(),
-            cell: cell.clone(),
-        });
-        self.members.insert(key, Member { id, mailbox, cell });
-        self.tasks.spawn(life);
-    }
-
-    fn container_id(&self, key: ContainerKey, class: &Class) -> ContainerId {
-        let safe = |text: &str| -> String {
-            let keep = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
-            text.chars().map(keep).collect()
-        };
-        let config = &self.context.config;
-        let name = config.id.unique_name.as_deref().map(safe);
-        ContainerId::new(format!(
-            "wsk{}{}_{}_{}",
-            name.unwrap_or_default(),
-            config.id.instance,
-            key.0,
-            safe(&class.kind)
-        ))
-    }
-
-    fn spec(&self, id: &ContainerId, class: &Class) -> Result<ContainerSpec, CreateError> {
-        let runtime = self.context.runtimes.get(&*class.kind).cloned();
-        let runtime = runtime.ok_or_else(|| match &class.image {
-            Some(image) => CreateError::Pull {
-                image: image.to_string(),
-            },
-            None => CreateError::Unsupported {
-                kind: class.kind.to_string(),
-            },
-        })?;
-        let mut environment = self.context.config.environment.clone();
-        if class.concurrency > 1 {
-            environment.insert(ALLOW_CONCURRENT.to_owned(), "true".to_owned());
-        }
-        Ok(ContainerSpec {
-            id: id.clone(),
-            runtime,
-            memory: oxwhisk_entity::ByteSize::mib(class.memory_mb),
-            concurrency: class.concurrency,
-            environment,
-        })
-    }
-
-    fn status(&self) -> InvokerStatus {
-        let containers = self
-            .pool
-            .containers()
-            .filter_map(|(key, class, occupancy)| {
-                let member = self.members.get(&key)?;
-                let (bound_to, active) = match occupancy {
-                    Occupancy::Bound { action, active, .. } => {
-                        let names = |key: &ActionKey| {
-                            (key.namespace.to_string(), key.code.document.to_string())
-                        };
-                        (self.pool.action(*action).map(names), *active)
-                    }
-                    Occupancy::Starting { .. } | Occupancy::Stem { .. } | Occupancy::Leaving => {
-                        (None, 0)
-                    }
-                };
-                Some(ContainerStatus {
-                    id: member.id.clone(),
-                    state: member.cell.get(),
-                    kind: class.kind.to_string(),
-                    memory_mb: class.memory_mb,
-                    bound_to,
-                    active,
-                })
-            });
-        InvokerStatus {
-            memory_mb: self.context.config.user_memory.as_mib(),
-            used_mb: self.pool.used_mb(),
-            waiting: self.held,
-            containers: containers.collect(),
-        }
-    }
-
-    async fn drain(&mut self) {
-        self.is_draining = true;
-        self.tell_pool(PoolEvent::Draining);
-        let config = &self.context.config;
-        let (running, flush) = (config.shutdown_grace, config.flush_grace);
-        let ended = self
-            .turn_until(running, |it| it.held == 0 && !it.pool.is_busy())
-            .await;
-        // What still waits is dropped, which hands it back to the bus.
-        for member in self.members.values() {
-            let order = if ended { Mail::Remove } else { Mail::Kill };
-            // A closed mailbox means that it is going already.
-            let _ = member.mailbox.try_send(order);
-        }
-        let done = |it: &Self| it.members.is_empty() && it.tasks.is_empty();
-        if !self.turn_until(flush, done).await {
-            tracing::error!("records given up at shutdown");
-            self.context.give_up();
-            self.turn_until(flush, done).await;
-        }
-        self.tasks.abort_all();
-    }
-
-    /// Goes on without new deliveries until a condition holds; false if it does not in time.
-    async fn turn_until(
-        &mut self,
-        time: std::time::Duration,
-        holds: impl Fn(&Self) -> bool,
-    ) -> bool {
-        let clock = self.context.clock.clone();
-        let deadline = clock.now() + time;
-        let mut timeout = std::pin::pin!(async move { clock.sleep_until(deadline).await });
-        let mut alarm = None;
-        while !holds(self) {
-            self.set(&mut alarm);
-            tokio::select! {
-                biased;
-                () = &mut timeout => return false,
-                _ = self.turn(&mut alarm, None) => {}
-            }
-        }
-        true
     }
 }
 

@@ -14,6 +14,8 @@ pub struct InvokerStatus {
     pub used_mb: u64,
     /// Activations without a container.
     pub waiting: usize,
+    /// Activations that cannot go on because a store or the bus refuses; nothing new is begun meanwhile.
+    pub stuck: usize,
     /// The containers that are not gone, oldest first.
     pub containers: Vec<ContainerStatus>,
 }

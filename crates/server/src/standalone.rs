@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::platform::{Platform, Role, guest_key};
@@ -13,7 +14,8 @@ use crate::settings::Settings;
 pub(crate) async fn run(settings: Settings) -> Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate()).context("could not listen for signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("could not listen for signals")?;
-    let platform = Platform::start(settings, Role::Standalone).await?;
+    raise_open_files();
+    let mut platform = Platform::start(settings, Role::Standalone).await?;
     let mut out = std::io::stdout();
     writeln!(
         out,
@@ -22,11 +24,27 @@ pub(crate) async fn run(settings: Settings) -> Result<ExitCode> {
         guest_key()
     )?;
     out.flush()?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    let outcome = tokio::select! {
+        _ = terminate.recv() => ExitCode::SUCCESS,
+        _ = interrupt.recv() => ExitCode::SUCCESS,
+        part = platform.part_ended() => {
+            tracing::error!(part, "a part of the server ended; stopping the others");
+            ExitCode::FAILURE
+        }
+    };
     tracing::info!("shutting down");
     platform.shutdown().await;
-    Ok(ExitCode::SUCCESS)
+    Ok(outcome)
+}
+
+/// Takes all open files that the system grants: each connection and each container needs some.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "could not raise the limit of open files");
+    }
 }

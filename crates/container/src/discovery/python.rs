@@ -35,17 +35,23 @@ pub(super) fn version(program: &Path, cache: &VersionCache) -> Option<(u32, u32)
 
 /// Returns the folders of the standard library, or `None` if the program has none where it would look.
 ///
-/// Python looks for `lib/python3.N/os.py` beside the folder of its program and above.
+/// Python looks for `lib/python3.N/os.py` (or `lib64`) beside the folder of its program and above.
 pub(super) fn files(program: &Path, (major, minor): (u32, u32)) -> Option<Vec<PathBuf>> {
     let name = format!("python{major}.{minor}");
-    let prefix = program
-        .ancestors()
-        .skip(1)
-        .find(|prefix| prefix.join("lib").join(&name).join("os.py").exists())?;
-    let mut folders = vec![prefix.join("lib").join(&name)];
-    // Some systems keep the parts that depend on the architecture apart.
-    folders.extend(Some(prefix.join("lib64").join(&name)).filter(|folder| folder.is_dir()));
-    Some(folders)
+    // Some systems keep all of it, or the parts that depend on the architecture, in `lib64`.
+    let folders = |prefix: &Path| ["lib", "lib64"].map(|lib| prefix.join(lib).join(&name));
+    let has_library = |prefix: &&Path| {
+        folders(prefix)
+            .iter()
+            .any(|folder| folder.join("os.py").exists())
+    };
+    let prefix = program.ancestors().skip(1).find(has_library)?;
+    Some(
+        folders(prefix)
+            .into_iter()
+            .filter(|folder| folder.is_dir())
+            .collect(),
+    )
 }
 
 /// Returns the extension modules of the standard library among the folders.

@@ -94,6 +94,7 @@ impl SandboxFactory {
         if alive(&ended) {
             return Ok(ended);
         }
+        ended.release();
         tracing::warn!(
             "the sandbox helper has ended, and all containers with it; starting another"
         );

@@ -4,7 +4,7 @@
 //! that makes all containers and dies with the server. A container is a process tree in user, mount,
 //! pid, ipc, uts, network and control group namespaces of its own, with a read-only root made of
 //! bind mounts, a bounded `/tmp`, control groups, no capabilities, a system call filter and Landlock
-//! rules. The server talks to its launcher over an inherited socket ([`crate::framed`]).
+//! rules. The server talks to its launcher over an inherited socket (the framed protocol).
 //!
 //! Nothing of the host is configured: no bridge, no firewall rule, no file outside the control group
 //! file systems. Whatever way the server ends, nothing of its containers is left.

@@ -19,7 +19,8 @@ pub(super) struct RunningHelper {
     pub(super) abilities: Abilities,
     pub(super) layout: CgroupLayout,
     reader: Mutex<Option<JoinHandle<()>>>,
-    _locks: CgroupLocks,
+    /// Until the helper is replaced. A std lock: never held across an await.
+    locks: Mutex<Option<CgroupLocks>>,
     /// Runtimes that the helper knows, by their number. An async lock: whoever adds one tells the
     /// helper before anybody else can name it.
     runtimes: tokio::sync::Mutex<Vec<Arc<Runtime>>>,
@@ -51,7 +52,7 @@ impl RunningHelper {
             abilities,
             layout,
             reader: Mutex::new(Some(reader)),
-            _locks: locks,
+            locks: Mutex::new(Some(locks)),
             runtimes: tokio::sync::Mutex::default(),
         })
     }
@@ -73,6 +74,14 @@ impl RunningHelper {
         self.connection.order(&order, &[]).await?;
         runtimes.push(runtime.clone());
         Ok(number)
+    }
+
+    /// Gives up the control groups of a helper that has ended; its successor removes them.
+    pub(super) fn release(&self) {
+        self.locks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
     }
 
     /// Lets the helper end and waits for it.

@@ -148,6 +148,8 @@ impl Controller {
             wait: None,
         };
         let resolved = self.resolve(action).await?;
+        self.entitled_to_components(caller.identity, &resolved)
+            .await?;
         resolved.check_final(&invocation.payload)?;
         match self.invoke_resolved(resolved, invocation).await? {
             Outcome::Accepted(id) => Ok(id),

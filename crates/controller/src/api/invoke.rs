@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::StatusCode;
 use oxwhisk_bus::TransactionId;
 use oxwhisk_entity::json::JsonKind;
-use oxwhisk_entity::{Exec, Json, Privilege, ResponseStatus, WhiskActivation};
+use oxwhisk_entity::{Json, ResponseStatus, WhiskActivation};
 
 use super::edit::check_size;
 use super::{Caller, EntityRef};
@@ -39,10 +39,8 @@ impl Controller {
         }
         let name = action_name(&caller.namespace, entity.package.as_ref(), &entity.name);
         let resolved = self.resolve(&name).await?;
-        if let Exec::Sequence(components) = &resolved.action.exec {
-            self.entitled_to_all(caller.identity, Privilege::Activate, components)
-                .await?;
-        }
+        self.entitled_to_components(caller.identity, &resolved)
+            .await?;
         resolved.check_final(&payload)?;
         let invocation = Invocation {
             user: Arc::clone(caller.identity),

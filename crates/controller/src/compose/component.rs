@@ -21,37 +21,39 @@ pub(super) enum StepError {
     Timeout(ActivationId),
     /// It was not accepted.
     Refused,
+    /// It is nested deeper than anything may be.
+    TooDeep,
 }
 
 impl Controller {
-    /// Runs an action of any kind as a part of `cause`.
+    /// Runs an action of any kind as a part of another.
     pub(super) async fn run_step(
         self: &Arc<Self>,
         resolved: ResolvedAction,
         payload: Json,
-        cause: ActivationId,
+        parent: &Composite,
         session: &Arc<Session>,
     ) -> Result<Arc<WhiskActivation>, StepError> {
         if !resolved.is_composite() {
-            return self.run_primitive(&resolved, payload, cause, session).await;
+            return self
+                .run_primitive(&resolved, payload, parent.id, session)
+                .await;
+        }
+        // Definitions may have become cyclic after they were checked.
+        if parent.depth >= self.config.limits.sequence_length {
+            return Err(StepError::TooDeep);
         }
         let composite = Composite {
             id: ActivationId::new(self.clock.epoch_ms(), rand::random()),
             resolved: Arc::new(resolved),
-            cause: Some(cause),
+            cause: Some(parent.id),
             start_ms: self.clock.epoch_ms(),
+            depth: parent.depth + 1,
         };
-        let message = self.promise(&composite, session, true);
-        let held = self
-            .bus
-            .hold_activation(&self.config.invoker, message, Durability::Volatile)
-            .await;
-        let held = held.map_err(|_| StepError::Refused)?;
         // Boxed, for a part may be made of parts itself.
         let activation = Box::pin(self.carry_out(&composite, payload, session)).await;
         let activation = Arc::new(activation);
-        self.finish_composite(Arc::clone(&activation), session, held.as_ref(), None)
-            .await;
+        self.keep_record(Arc::clone(&activation), session);
         Ok(activation)
     }
 

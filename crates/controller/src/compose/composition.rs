@@ -99,13 +99,20 @@ impl Controller {
         let Ok(resolved) = self.resolve(&name).await else {
             return again(messages::composition_unresolved(&full_name));
         };
+        if self
+            .entitled_to_components(&session.user, &resolved)
+            .await
+            .is_err()
+        {
+            return again(messages::composition_not_entitled(&full_name));
+        }
         // A nested composition counts through its own steps.
         let counts = !resolved.action.is_conductor();
         if counts && !session.take_component(self.config.limits.sequence_length) {
             return again(messages::COMPOSITION_TOO_LONG.to_owned());
         }
         match self
-            .run_step(resolved, next.params, composition.id, session)
+            .run_step(resolved, next.params, composition, session)
             .await
         {
             Ok(activation) => {
@@ -136,6 +143,10 @@ fn step_failure(error: StepError) -> ActivationResponse {
         StepError::Timeout(id) => failure(
             ResponseStatus::WhiskError,
             &messages::composition_timeout(&id.to_string()),
+        ),
+        StepError::TooDeep => failure(
+            ResponseStatus::ApplicationError,
+            messages::COMPOSITION_TOO_LONG,
         ),
         StepError::Refused => failure(ResponseStatus::WhiskError, messages::COMPOSITION_FAILED),
     }

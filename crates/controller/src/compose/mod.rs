@@ -15,13 +15,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use oxwhisk_bus::{ActivationMessage, Durability, TransactionId};
+use http::StatusCode;
+use oxwhisk_bus::{ActivationMessage, Durability, SentActivation, TransactionId};
 use oxwhisk_entity::{ActivationId, Exec, Identity, Json, WhiskActivation};
 use tokio::sync::oneshot;
 
 use crate::controller::Controller;
 use crate::http::ApiError;
 use crate::invocation::{Outcome, ResolvedAction};
+use crate::messages;
+
+/// Pauses between attempts to store a record.
+const RECORD_RETRY: Duration = Duration::from_millis(100);
+const RECORD_RETRY_MAX: Duration = Duration::from_secs(5);
 
 /// One invocation of a sequence or composition with everything that its parts share.
 #[derive(Debug)]
@@ -68,6 +74,8 @@ struct Composite {
     cause: Option<ActivationId>,
     /// When it began, milliseconds since the epoch.
     start_ms: u64,
+    /// How many sequences and compositions it is nested in.
+    depth: u32,
 }
 
 impl ResolvedAction {
@@ -84,11 +92,18 @@ impl Controller {
         resolved: ResolvedAction,
         call: CompositeCall,
     ) -> Result<Outcome, ApiError> {
+        if self.unstored.load(Ordering::Relaxed) > 0 {
+            return Err(ApiError::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                messages::UNAVAILABLE,
+            ));
+        }
         let composite = Composite {
             id: ActivationId::new(self.clock.epoch_ms(), rand::random()),
             resolved: Arc::new(resolved),
             cause: None,
             start_ms: self.clock.epoch_ms(),
+            depth: 0,
         };
         let id = composite.id;
         let session = Arc::new(Session::new(call.user, call.transid));
@@ -102,7 +117,7 @@ impl Controller {
             .bus
             .hold_activation(&self.config.invoker, message, durability)
             .await?;
-        let held: Arc<dyn oxwhisk_bus::SentActivation> = Arc::from(held);
+        let held: Arc<dyn SentActivation> = Arc::from(held);
         let (sender, result) = oneshot::channel();
         let controller = Arc::clone(self);
         let kept = Arc::clone(&held);
@@ -113,21 +128,27 @@ impl Controller {
                     .await,
             );
             controller
-                .finish_composite(activation, &session, kept.as_ref(), Some(sender))
+                .finish_composite(activation, &session, kept.as_ref(), sender)
                 .await;
         });
         let Some(wait) = call.wait else {
             return Ok(Outcome::Accepted(id));
         };
-        match tokio::time::timeout(wait, result).await {
-            // A conductor whose answer is no object: the original answers as if it had failed itself (observed.md).
-            Ok(Ok(activation)) if is_unreadable(&activation) => Err(ApiError::internal()),
-            Ok(Ok(activation)) => Ok(Outcome::Finished(activation)),
+        let mut result = result;
+        let activation = match tokio::time::timeout(wait, &mut result).await {
+            Ok(activation) => activation.ok(),
             // From here on the caller knows the identifier only, so the activation must survive a crash.
-            Ok(Err(_)) | Err(_) => {
-                held.persist().await?;
-                Ok(Outcome::Accepted(id))
-            }
+            Err(_) => match held.persist().await {
+                Ok(()) => None,
+                // What cannot be promised is waited for.
+                Err(_) => result.await.ok(),
+            },
+        };
+        match activation {
+            None => Ok(Outcome::Accepted(id)),
+            // A conductor whose answer is no object: the original answers as if it had failed itself (observed.md).
+            Some(activation) if is_unreadable(&activation) => Err(ApiError::internal()),
+            Some(activation) => Ok(Outcome::Finished(activation)),
         }
     }
 
@@ -146,41 +167,59 @@ impl Controller {
         }
     }
 
-    /// Stores the record of a composite, and hands the result out as soon as the record can be read.
+    /// Stores the record of a step that is a composite itself; the next step does not wait for that.
+    fn keep_record(self: &Arc<Self>, activation: Arc<WhiskActivation>, session: &Session) {
+        if session.user.limits.store_activations == Some(false) {
+            return;
+        }
+        let controller = Arc::clone(self);
+        self.tasks
+            .spawn(async move { controller.store_record(activation).await });
+    }
+
+    /// Hands the result of a composite out as soon as its record can be read, and sees to it that the record
+    /// is stored.
     async fn finish_composite(
         &self,
         activation: Arc<WhiskActivation>,
         session: &Session,
-        held: &dyn oxwhisk_bus::SentActivation,
-        result: Option<oneshot::Sender<Arc<WhiskActivation>>>,
+        held: &dyn SentActivation,
+        result: oneshot::Sender<Arc<WhiskActivation>>,
     ) {
         let id = activation.activation_id;
-        let hand_out = |result: Option<oneshot::Sender<_>>| {
-            // The caller may have stopped waiting; the record tells the result then.
-            let _unheard = result.map(|result| result.send(Arc::clone(&activation)));
-        };
         if session.user.limits.store_activations == Some(false) {
-            hand_out(result);
+            // The caller may have stopped waiting.
+            let _unheard = result.send(activation);
             if let Err(error) = held.release().await {
                 tracing::error!(activation_id = %id, %error, "activation stays on the bus");
             }
             return;
         }
-        let storing = self.activations.store(Arc::clone(&activation));
-        let mut storing = std::pin::pin!(storing);
+        let mut storing = std::pin::pin!(self.store_record(Arc::clone(&activation)));
         // The first poll makes the record readable; being durable is not waited for before the answer.
-        let stored = tokio::select! {
+        let is_stored = tokio::select! {
             biased;
-            stored = &mut storing => Some(stored),
-            () = std::future::ready(()) => None,
+            () = &mut storing => true,
+            () = std::future::ready(()) => false,
         };
-        hand_out(result);
-        let stored = match stored {
-            Some(stored) => stored,
-            None => storing.await,
-        };
-        if let Err(error) = stored {
-            tracing::error!(activation_id = %id, %error, "record was not stored");
+        // The caller may have stopped waiting; the record tells the result then.
+        let _unheard = result.send(activation);
+        if !is_stored {
+            storing.await;
+        }
+    }
+
+    /// Stores a record, again and again until the store takes it: a promised record is not given up while this
+    /// process lives, and after it the journal stands for it.
+    async fn store_record(&self, activation: Arc<WhiskActivation>) {
+        let mut pause = RECORD_RETRY;
+        while let Err(error) = self.activations.store(Arc::clone(&activation)).await {
+            let id = activation.activation_id;
+            tracing::error!(activation_id = %id, %error, "record was not stored, trying again");
+            self.unstored.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(pause).await;
+            self.unstored.fetch_sub(1, Ordering::Relaxed);
+            pause = (pause * 2).min(RECORD_RETRY_MAX);
         }
     }
 

@@ -45,7 +45,7 @@ impl Controller {
             if !resolved.is_composite() {
                 session.take_component(limit);
             }
-            match self.run_step(resolved, input, sequence.id, session).await {
+            match self.run_step(resolved, input, sequence, session).await {
                 Ok(activation) => {
                     tally.add(&activation);
                     response = activation.response.clone();
@@ -58,6 +58,13 @@ impl Controller {
                     response = failure(
                         ResponseStatus::WhiskError,
                         &messages::component_timeout(&id.to_string()),
+                    );
+                    break;
+                }
+                Err(StepError::TooDeep) => {
+                    response = failure(
+                        ResponseStatus::ApplicationError,
+                        messages::SEQUENCE_TOO_LONG,
                     );
                     break;
                 }

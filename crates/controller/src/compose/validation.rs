@@ -6,6 +6,7 @@ use oxwhisk_entity::{Exec, FullyQualifiedName, Identity, Privilege};
 use crate::controller::Controller;
 use crate::entitlement::{self, Resource};
 use crate::http::ApiError;
+use crate::invocation::ResolvedAction;
 use crate::messages;
 
 fn bad(text: &str) -> ApiError {
@@ -44,6 +45,21 @@ impl Controller {
         Err(ApiError::forbidden(&refused.join(", ")))
     }
 
+    /// Checks that the caller may invoke the direct components of an action, if it is a sequence.
+    pub(crate) async fn entitled_to_components(
+        &self,
+        identity: &Identity,
+        resolved: &ResolvedAction,
+    ) -> Result<(), ApiError> {
+        match &resolved.action.exec {
+            Exec::Sequence(components) => {
+                self.entitled_to_all(identity, Privilege::Activate, components)
+                    .await
+            }
+            Exec::Code(_) => Ok(()),
+        }
+    }
+
     /// Checks the components of a sequence that is about to be stored under a name: all exist, none leads back
     /// to it, and they are not too many.
     pub(crate) async fn check_components(
@@ -59,10 +75,16 @@ impl Controller {
             return Err(bad(messages::SEQUENCE_TOO_LONG));
         }
         let mut atomic = 0_u32;
+        // What is stored already may be cyclic in itself, if it was made so by changes that met.
+        let mut expansions = 0_u32;
         let mut open: Vec<FullyQualifiedName> = components.to_vec();
         while let Some(component) = open.pop() {
             if component == *sequence {
                 return Err(bad(messages::SEQUENCE_CYCLE));
+            }
+            expansions += 1;
+            if expansions > limit.saturating_mul(limit) {
+                return Err(bad(messages::SEQUENCE_TOO_LONG));
             }
             let resolved = self
                 .resolve(&component)

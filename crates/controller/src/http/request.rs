@@ -6,6 +6,7 @@ use oxwhisk_entity::Json;
 
 use super::{ApiError, Query, RequestId};
 use crate::messages;
+use crate::serve::Origin;
 
 /// A request as the handlers take it.
 #[derive(Debug)]
@@ -17,6 +18,7 @@ pub(crate) struct Request {
     pub(crate) id: RequestId,
     /// When it came in, milliseconds since the epoch.
     pub(crate) start_ms: u64,
+    pub(crate) origin: Origin,
 }
 
 impl Request {

@@ -208,5 +208,4 @@ fn opaque(media_type: &MediaType, body: &Bytes) -> String {
 }
 
 #[cfg(test)]
-#[path = "arguments_tests.rs"]
 mod tests;

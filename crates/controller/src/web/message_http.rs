@@ -81,8 +81,11 @@ fn whole_number(text: &str) -> Option<i32> {
         return Some(number);
     }
     let number: f64 = text.parse().ok()?;
-    let is_whole = number.fract() == 0.0 && (0.0..1000.0).contains(&number);
-    is_whole.then(|| format!("{number:.0}").parse().ok())?
+    if number.fract() == 0.0 && (0.0..1000.0).contains(&number) {
+        format!("{number:.0}").parse().ok()
+    } else {
+        None
+    }
 }
 
 /// The headers of a description.
@@ -192,5 +195,4 @@ fn decoded(text: &str) -> Option<Vec<u8>> {
 }
 
 #[cfg(test)]
-#[path = "message_http_tests.rs"]
 mod tests;

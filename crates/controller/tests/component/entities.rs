@@ -138,3 +138,52 @@ async fn long_code_survives_updates_without_code() {
     );
     assert_eq!(harness.client.get(ACTION).await.unwrap().status(), 404);
 }
+
+/// Binary code is kept decoded, so that the invoker can encode it once; it comes back as base64.
+#[tokio::test(flavor = "multi_thread")]
+async fn long_archives_come_back_as_base64() {
+    let harness = Harness::start(Limits::default()).await;
+    let code = "UEsDBAAA".repeat(4_000);
+    harness.client.put(ACTION, &action(&code)).await.unwrap();
+    let shown = harness.client.get(ACTION).await.unwrap().json().unwrap();
+    assert_eq!(
+        (&shown["exec"]["code"], &shown["exec"]["binary"]),
+        (&json!(code), &json!(true))
+    );
+}
+
+/// Changes that meet can make definitions cyclic after each was checked; running and changing them ends all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn cyclic_sequences_end() {
+    let harness = Harness::start(Limits::default()).await;
+    let path = |name: &str| format!("/api/v1/namespaces/_/actions/{name}?overwrite=true");
+    let sequence = |of: &str| json!({"exec": {"kind": "sequence", "components": [of]}});
+    for name in ["a", "b", "c"] {
+        harness
+            .client
+            .put(&path(name), &action("some text"))
+            .await
+            .unwrap();
+    }
+    harness
+        .client
+        .put(&path("a"), &sequence("/_/b"))
+        .await
+        .unwrap();
+    // Past the check, as two concurrent updates would be; after an update nothing of it is remembered.
+    let update = json!({"annotations": []});
+    harness.client.put(&path("b"), &update).await.unwrap();
+    harness.make_sequence("b", "a").await;
+    let run = "/api/v1/namespaces/_/actions/a?blocking=true&result=true";
+    let answer = harness.client.post(run, &json!({})).await.unwrap();
+    assert_eq!(
+        (answer.status(), answer.json().unwrap()),
+        (502, json!({"error": "Too many actions in the sequence."}))
+    );
+    let refused = harness
+        .client
+        .put(&path("c"), &sequence("/_/a"))
+        .await
+        .unwrap();
+    assert_eq!(refused.status(), 400);
+}

@@ -4,3 +4,4 @@
 mod entities;
 mod invocations;
 mod support;
+mod web;

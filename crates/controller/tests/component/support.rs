@@ -11,10 +11,14 @@ use oxwhisk_bus::{
 };
 use oxwhisk_controller::{BuildInfo, Clock, Controller, ControllerConfig, Limits, Origin, Stores};
 use oxwhisk_entity::{
-    ActivationResponse, EntityPath, ExecManifest, Json, Parameters, SemVer, WhiskActivation,
+    ActivationResponse, EntityPath, Exec, ExecManifest, FullyQualifiedName, Json, Parameters,
+    SemVer, WhiskAction, WhiskActivation,
 };
 use oxwhisk_store::embedded::{EmbeddedConfig as StoreConfig, EmbeddedStore};
-use oxwhisk_store::{ActivationStore as _, Subject, SubjectNamespace, SubjectStore as _};
+use oxwhisk_store::{
+    ActivationStore as _, ArtifactStore, Collection, DocumentId, NewDocument, Subject,
+    SubjectNamespace, SubjectStore as _,
+};
 use oxwhisk_testing::RestClient;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -82,7 +86,6 @@ impl Harness {
                 date: String::new(),
                 number: String::new(),
             },
-            admin: None,
         };
         let stores = Stores {
             artifacts: Arc::new(store.clone()),
@@ -115,6 +118,28 @@ impl Harness {
             invoker,
             _stop: stop,
         }
+    }
+
+    /// Turns an action into a sequence behind the controller's back; the controller must not have read it yet.
+    pub(crate) async fn make_sequence(&self, name: &str, component: &str) {
+        let id = DocumentId::from(format!("guest/{name}").as_str());
+        let document = ArtifactStore::get(&self.store, &id).await.unwrap().unwrap();
+        let mut action: WhiskAction = serde_json::from_str(document.body.text()).unwrap();
+        action.exec = Exec::Sequence(vec![
+            FullyQualifiedName::parse(&format!("guest/{component}")).unwrap(),
+        ]);
+        let changed = NewDocument {
+            id,
+            collection: Collection::Actions,
+            path: action.namespace.clone(),
+            updated: action.updated,
+            public: false,
+            body: Json::of(&action),
+            replaces: Some(document.revision),
+            attachment: None,
+            keep_attachments: false,
+        };
+        self.store.put(changed).await.unwrap();
     }
 
     /// The invoker's end of the bus.

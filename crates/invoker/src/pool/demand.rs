@@ -93,6 +93,11 @@ pub enum PoolEvent {
         /// How long it took.
         took: Duration,
     },
+    /// A run has answered and only its log is being read: the slot is free in a moment.
+    Answered {
+        /// The container.
+        container: ContainerKey,
+    },
     /// A run ended; the container stays.
     Freed {
         /// The container.

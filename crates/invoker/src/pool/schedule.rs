@@ -108,6 +108,7 @@ impl Pool {
         while self.actions.get(index).is_some_and(|a| !a.queue.is_empty()) {
             let container = match self.free_slot(index, in_tenure_at) {
                 Some(container) => container,
+                None if self.is_opening(index, now) => return,
                 None => match self.stem_for(index) {
                     Some(stem) => {
                         self.bind(stem, index, now);
@@ -137,14 +138,15 @@ impl Pool {
                 return Growth::Enough;
             };
             let (class, kind) = (action.class.clone(), action.kind);
-            let expected = self.expected_slots(action, promised);
-            let Some(head) = action
-                .queue
-                .front()
-                .filter(|_| action.queue.len() > expected)
-            else {
+            let Some(head) = action.queue.front() else {
                 return Growth::Enough;
             };
+            let waited = now.saturating_duration_since(head.since);
+            let cold = self.costs.of(kind);
+            let expected = self.expected_slots(action, promised) + self.opening_slots(action, now);
+            if action.queue.len() <= expected {
+                return Growth::Enough;
+            }
             if !self.may_add(index, promised) {
                 return Growth::Enough;
             }
@@ -159,8 +161,6 @@ impl Pool {
                 promised += 1;
                 continue;
             }
-            let waited = now.saturating_duration_since(head.since);
-            let cold = self.costs.of(kind);
             if self.is_worth_waiting(action, promised, waited, cold) {
                 return Growth::Enough;
             }
@@ -203,6 +203,30 @@ impl Pool {
             })
             .sum();
         starting + opening
+    }
+
+    /// Whether the action's own slots suffice in a moment.
+    fn is_opening(&self, index: ActionIndex, now: Instant) -> bool {
+        let action = self.actions.get(index);
+        action.is_some_and(|action| action.queue.len() <= self.opening_slots(action, now))
+    }
+
+    /// Slots whose runs have answered: they open in a moment. Whoever calls again on an answer finds its container
+    /// not free yet, and must not be given another one for that. None if that moment takes too long.
+    fn opening_slots(&self, action: &Action, now: Instant) -> usize {
+        let cold = self.costs.of(action.kind);
+        let head = action.queue.front();
+        if head.is_none_or(|head| now.saturating_duration_since(head.since) >= cold) {
+            return 0;
+        }
+        let containers = action.containers.iter();
+        let slots = containers.filter_map(|container| self.slots.get(container));
+        slots
+            .map(|slot| match slot.occupancy {
+                Occupancy::Bound { answered, .. } => answered as usize,
+                Occupancy::Starting { .. } | Occupancy::Stem { .. } | Occupancy::Leaving => 0,
+            })
+            .sum()
     }
 
     /// True if the action's containers are likely to reach the end of its queue before a new one were ready.

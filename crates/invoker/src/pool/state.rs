@@ -46,6 +46,8 @@ pub enum Occupancy {
         action: ActionIndex,
         /// Activations in it.
         active: u32,
+        /// Those of them that have answered.
+        answered: u32,
         /// Whether it takes more than its first activation.
         initialized: bool,
         /// Since when it is idle, if it is.
@@ -156,6 +158,7 @@ impl Pool {
                 self.initialized(container, took);
                 self.schedule(now, &mut out);
             }
+            PoolEvent::Answered { container } => self.answered(container),
             PoolEvent::Freed { container, took } => self.freed(container, took, now, &mut out),
             PoolEvent::Leaving { container } => {
                 self.leave(container);
@@ -312,6 +315,16 @@ impl Pool {
         self.costs.initialized(slot.kind, took);
     }
 
+    fn answered(&mut self, container: ContainerKey) {
+        let slot = self.slots.get_mut(&container);
+        if let Some(Occupancy::Bound {
+            active, answered, ..
+        }) = slot.map(|slot| &mut slot.occupancy)
+        {
+            *answered = (*answered + 1).min(*active);
+        }
+    }
+
     fn freed(
         &mut self,
         container: ContainerKey,
@@ -324,6 +337,7 @@ impl Pool {
                 Occupancy::Bound {
                     action,
                     active,
+                    answered,
                     idle_since,
                     ..
                 },
@@ -333,6 +347,7 @@ impl Pool {
             return;
         };
         *active = active.saturating_sub(1);
+        *answered = answered.saturating_sub(1).min(*active);
         let is_idle = *active == 0;
         if is_idle {
             *idle_since = Some(now);
@@ -454,6 +469,7 @@ impl Pool {
             slot.occupancy = Occupancy::Bound {
                 action: index,
                 active: 0,
+                answered: 0,
                 initialized: false,
                 idle_since: None,
                 bound_since: now,

@@ -162,6 +162,26 @@ fn a_burst_gets_a_container_each_while_memory_lasts() {
     );
 }
 
+/// Whoever calls again as soon as there is an answer is not the reason for a second container.
+#[test]
+fn a_container_whose_log_is_being_read_is_waited_for() {
+    let mut it = Driver::new(4 * MB, vec![]);
+    let action = key("guest", "guest/a", "1");
+    let container = it.warm(&action);
+    let surplus = created(&it.offer(&key("guest", "guest/b", "1")));
+    it.tell(PoolEvent::Superseded(
+        key("guest", "guest/b", "2").code.clone(),
+    ));
+    it.start(surplus);
+    assert_eq!(assigned(&it.offer(&action)), [container]);
+    it.tell(PoolEvent::Answered { container });
+    assert_eq!(it.offer(&action), []);
+    assert_eq!(assigned(&it.free(container)), [container]);
+    it.tell(PoolEvent::Answered { container });
+    assert_eq!(it.offer(&action), []);
+    assert_eq!(assigned(&it.pass(COLD)), [surplus], "it takes too long");
+}
+
 #[test]
 fn a_stem_cell_is_taken_and_replaced() {
     let target = StemTarget {
@@ -612,6 +632,7 @@ impl World {
                 if kept.is_leaving {
                     self.destroy_if_idle(container);
                 } else {
+                    self.tell(PoolEvent::Answered { container });
                     self.tell(PoolEvent::Freed { container, took });
                 }
             }

@@ -335,6 +335,7 @@ async fn a_full_store_stops_the_intake_and_loses_nothing() {
     // One may have been taken while the first was about to be stored.
     assert!(it.bus.count(DeliveryEvent::Taken) <= 2, "intake goes on");
     assert!(!it.bus.is_complete(id(1)), "the slot counts as used");
+    assert!(it.status().await.stuck >= 1);
     assert_eq!(it.records.count(), 0);
     it.records.fill(false);
     for _ in 0..8 {
@@ -395,4 +396,94 @@ async fn large_arguments_fill_the_queue_sooner() {
     assert_eq!(it.bus.count(DeliveryEvent::Taken), 3);
     it.factory.runs.release(6);
     eventually("all are recorded", || it.records.count() == 6).await;
+}
+
+/// What waits does not run on while records cannot be stored: its results would pile up.
+#[tokio::test]
+async fn nothing_begins_while_records_cannot_be_stored() {
+    let it = Harness::start(256);
+    it.put(&ActionSpec::new("guest/a"));
+    it.factory.runs.hold();
+    for number in 1..=4 {
+        it.deliver(MessageSpec::new(number, "guest/a").blocking());
+    }
+    it.until_status("three wait", |s| {
+        s.waiting == 3 && s.count(StateName::Running) == 1
+    })
+    .await;
+    it.records.fill(true);
+    it.factory.runs.release(1);
+    it.until_status("one is stuck", |s| s.stuck == 1).await;
+    // The second may have begun before the first could not be stored.
+    it.factory.runs.release(3);
+    settle().await;
+    assert!(it.factory.runs_by_container().len() <= 2);
+    it.records.fill(false);
+    for _ in 0..8 {
+        it.pass(Duration::from_secs(5)).await;
+    }
+    for number in 1..=4 {
+        it.completed(id(number)).await;
+    }
+}
+
+/// The code of an old document goes with it: the activation runs the new one.
+#[tokio::test]
+async fn code_that_was_replaced_meanwhile_is_looked_up_again() {
+    let it = Harness::start(256);
+    let attached = r#"{"kind":"nodejs:20","code":{"attachmentName":"c1","attachmentType":"x"},"binary":false}"#;
+    it.put(&ActionSpec::new("guest/a").exec(attached));
+    it.factory.creations.hold();
+    it.deliver(MessageSpec::new(1, "guest/a"));
+    eventually("the action was read", || it.artifacts.reads() == 1).await;
+    it.artifacts.put_action(&ActionSpec::new("guest/a"), "2");
+    it.factory.creations.release(2);
+    let record = it.completed(id(1)).await;
+    assert_eq!(record.response.status.code(), 0);
+    assert!(it.factory.init_bodies()[0].contains("function main"));
+}
+
+#[tokio::test]
+async fn a_container_that_leaves_before_its_initialisation_is_replaced() {
+    let it = Harness::start(512);
+    it.put(&ActionSpec::new("guest/a"));
+    let refusals = AtomicUsize::new(1);
+    it.factory.on_init(move |_, _| {
+        let left =
+            refusals.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
+        if left.is_ok() {
+            Err(ContainerError::Unhealthy)
+        } else {
+            response(200, "{}")
+        }
+    });
+    let record = it.invoke(MessageSpec::new(1, "guest/a")).await;
+    assert_eq!(record.response.status.code(), 0);
+    assert_eq!(it.factory.init_bodies().len(), 2);
+    assert_eq!((it.factory.created(), it.factory.destroyed()), (2, 1));
+}
+
+/// Overlapping runs end by themselves though one of them spoilt the container.
+#[tokio::test]
+async fn a_spoilt_container_lets_its_other_runs_end() {
+    let it = Harness::start(256);
+    it.put(&ActionSpec::new("guest/a").memory(256, 2));
+    it.factory.runs.hold();
+    it.factory.on_run(|_, body| {
+        if body.contains(r#""bad":true"#) {
+            response(502, r#"{"error":"boom"}"#)
+        } else {
+            response(200, "{}")
+        }
+    });
+    it.deliver(MessageSpec::new(1, "guest/a").content(r#"{"bad":true}"#));
+    it.deliver(MessageSpec::new(2, "guest/a"));
+    eventually("both run", || it.factory.runs_by_container().len() == 2).await;
+    it.factory.runs.release(1);
+    it.completed(id(1)).await;
+    settle().await;
+    assert_eq!(it.factory.destroyed(), 0);
+    it.factory.runs.release(1);
+    assert_eq!(it.completed(id(2)).await.response.status.code(), 0);
+    eventually("the container goes", || it.factory.destroyed() == 1).await;
 }

@@ -2,10 +2,12 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::indexing_slicing,
     unreachable_pub,
     reason = "a test that cannot go on fails"
 )]
 
+mod accounting;
 mod failing;
 mod invoking;
 mod scaling;

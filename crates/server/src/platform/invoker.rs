@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use oxwhisk_bus::InvokerId;
@@ -19,6 +20,9 @@ use super::kinds::Kinds;
 use super::listeners::ContainerApi;
 use crate::settings::{NetworkMode, Settings};
 
+/// How long the API's connections of containers that are gone may take to end.
+const LISTENER_PATIENCE: Duration = Duration::from_secs(5);
+
 /// What an invoker works on.
 #[derive(Debug)]
 pub(super) struct InvokerWork {
@@ -34,6 +38,7 @@ pub(super) struct InvokerWork {
 #[derive(Debug)]
 pub(super) struct RunningInvoker {
     factory: Arc<SandboxFactory>,
+    container_api: Arc<ContainerApi>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
@@ -45,10 +50,11 @@ impl RunningInvoker {
         controller: &Arc<Controller>,
         role: Role,
     ) -> Result<Self> {
+        let container_api = Arc::new(ContainerApi::new(Arc::clone(controller)));
         let network = match settings.network {
             NetworkMode::Api => sandbox::NetworkMode::Api {
                 port: work.port,
-                listeners: Arc::new(ContainerApi::new(Arc::clone(controller))),
+                listeners: Arc::<ContainerApi>::clone(&container_api),
             },
             NetworkMode::Host => sandbox::NetworkMode::Host,
         };
@@ -83,19 +89,35 @@ impl RunningInvoker {
         });
         Ok(Self {
             factory,
+            container_api,
             stop,
             task,
         })
+    }
+
+    /// Returns when the invoker has ended by itself, which it must not.
+    pub(super) async fn ended(&mut self) {
+        if let Err(error) = (&mut self.task).await {
+            tracing::error!(%error, "the invoker ended badly");
+        }
     }
 
     /// Lets running activations end, then removes all containers.
     pub(super) async fn stop(self) {
         // The invoker may have ended with the bus already.
         let _ended = self.stop.send(());
-        if let Err(error) = self.task.await {
+        if !self.task.is_finished()
+            && let Err(error) = self.task.await
+        {
             tracing::error!(%error, "the invoker ended badly");
         }
         self.factory.shutdown().await;
+        if tokio::time::timeout(LISTENER_PATIENCE, self.container_api.ended())
+            .await
+            .is_err()
+        {
+            tracing::warn!("connections of containers were cut off at shutdown");
+        }
     }
 }
 

@@ -9,12 +9,15 @@ use oxwhisk_container::sandbox::ApiListeners;
 use oxwhisk_controller::{Controller, Origin};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
 
 /// Answers on the listener of each container as long as it lives.
 #[derive(Debug)]
 pub(super) struct ContainerApi {
     controller: Arc<Controller>,
     runtime: Handle,
+    /// The listeners and their connections.
+    tasks: TaskTracker,
     /// By container; dropping the sender ends the listener. A std lock, held for a few instructions.
     open: Mutex<HashMap<ContainerId, watch::Sender<bool>>>,
 }
@@ -25,8 +28,15 @@ impl ContainerApi {
         Self {
             controller,
             runtime: Handle::current(),
+            tasks: TaskTracker::new(),
             open: Mutex::default(),
         }
+    }
+
+    /// Waits until the listeners of all containers have ended.
+    pub(super) async fn ended(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 
     fn open(&self) -> std::sync::MutexGuard<'_, HashMap<ContainerId, watch::Sender<bool>>> {
@@ -41,8 +51,8 @@ impl ApiListeners for ContainerApi {
             Ok(listener) => {
                 let (stop, stopped) = watch::channel(false);
                 let controller = Arc::clone(&self.controller);
-                self.runtime
-                    .spawn(controller.serve(listener, Origin::Container, stopped));
+                let serve = controller.serve(listener, Origin::Container, stopped);
+                self.tasks.spawn_on(serve, &self.runtime);
                 self.open().insert(container.clone(), stop);
             }
             Err(error) => tracing::error!(%container, %error, "a container cannot reach the API"),

@@ -28,6 +28,8 @@ use crate::settings::Settings;
 use invoker::{InvokerWork, RunningInvoker};
 use journal::StoreJournal;
 
+/// How long sequences and compositions may go on after the last request.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(30);
 /// Name of the database in the data directory.
 const DATABASE: &str = "oxwhisk.db";
 
@@ -49,7 +51,8 @@ pub(crate) struct Platform {
     bus: EmbeddedBus,
     invoker: RunningInvoker,
     stop: watch::Sender<bool>,
-    tasks: Vec<JoinHandle<()>>,
+    acknowledgements: JoinHandle<()>,
+    serving: JoinHandle<()>,
 }
 
 impl Platform {
@@ -88,7 +91,6 @@ impl Platform {
                 date: env!("CARGO_PKG_VERSION").to_owned(),
                 number: env!("CARGO_PKG_VERSION").to_owned(),
             },
-            admin: None,
         };
         let stores = Stores {
             artifacts: Arc::new(store.clone()),
@@ -103,20 +105,16 @@ impl Platform {
             Arc::new(SystemClock),
         ));
         let stop = watch::Sender::new(false);
-        let mut tasks = Vec::new();
-        tasks.push(tokio::spawn({
+        let acknowledgements = tokio::spawn({
             let controller = Arc::clone(&controller);
             async move {
                 if let Err(error) = controller.run().await {
                     tracing::error!(%error, "acknowledgements cannot be received");
                 }
             }
-        }));
-        tasks.push(tokio::spawn(Arc::clone(&controller).serve(
-            listener,
-            Origin::Client,
-            stop.subscribe(),
-        )));
+        });
+        let serving =
+            tokio::spawn(Arc::clone(&controller).serve(listener, Origin::Client, stop.subscribe()));
         let work = InvokerWork {
             id: invoker_id,
             port,
@@ -132,7 +130,8 @@ impl Platform {
             bus,
             invoker,
             stop,
-            tasks,
+            acknowledgements,
+            serving,
         })
     }
 
@@ -170,7 +169,16 @@ impl Platform {
         }
     }
 
-    /// Stops all parts in order: no more requests, running activations end, records are written.
+    /// Returns when a part has ended that the others cannot do without: none ends by itself.
+    pub(crate) async fn part_ended(&mut self) -> &'static str {
+        tokio::select! {
+            () = self.invoker.ended() => "the invoker",
+            _ended = &mut self.acknowledgements => "the receiver of acknowledgements",
+            _ended = &mut self.serving => "the listener",
+        }
+    }
+
+    /// Stops all parts in order, each within a bound: no more requests, what runs ends, records are written.
     pub(crate) async fn shutdown(self) {
         let Self {
             controller,
@@ -178,20 +186,34 @@ impl Platform {
             bus,
             invoker,
             stop,
-            tasks,
+            acknowledgements,
+            serving,
             ..
         } = self;
         // Without receivers everything has stopped already.
         let _all_gone = stop.send(true);
-        controller.drain().await;
+        join(serving).await;
+        if tokio::time::timeout(DRAIN_PATIENCE, controller.drain())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                "sequences or compositions were interrupted at shutdown; the next start records them"
+            );
+        }
         invoker.stop().await;
         bus.shut_down();
-        for task in tasks {
-            if let Err(error) = task.await {
-                tracing::error!(%error, "a part of the server ended badly");
-            }
-        }
+        join(acknowledgements).await;
         drop((controller, bus, store));
+    }
+}
+
+/// Waits for a part, unless it has ended already.
+async fn join(part: JoinHandle<()>) {
+    if !part.is_finished()
+        && let Err(error) = part.await
+    {
+        tracing::error!(%error, "a part of the server ended badly");
     }
 }
 

@@ -126,6 +126,13 @@ impl Queue {
         }
     }
 
+    /// Takes no more changes and drops those that wait, so that their callers are told.
+    pub(super) fn abandon(&self) {
+        self.close();
+        let left = std::mem::take(&mut self.state().requests);
+        drop(left);
+    }
+
     /// Takes no more changes; those that were taken are still done.
     pub(super) fn close(&self) {
         self.state().closed = true;

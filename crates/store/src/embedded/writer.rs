@@ -35,6 +35,13 @@ pub(super) struct Writer {
     _lock: Option<DirectoryLock>,
 }
 
+/// However the writer ends, nobody waits for it afterwards.
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue.abandon();
+    }
+}
+
 impl Writer {
     pub(super) fn new(
         opened: Opened,

@@ -158,6 +158,11 @@ fn take(
         Version::V1 => Ok(offered),
         Version::V2 => enable(place, &folder, &offered),
     };
+    let controllers = controllers.inspect(|controllers| {
+        if controllers.contains(&Controller::Cpu) {
+            weigh(&folder, mount.version);
+        }
+    });
     match controllers {
         Ok(controllers) => Ok((
             Hierarchy {
@@ -171,6 +176,22 @@ fn take(
             drop(fs::remove_dir(&folder));
             Err(error)
         }
+    }
+}
+
+/// Gives all containers together the weight of four busy threads on each processor.
+///
+/// A folder counts as one thread otherwise, and containers would starve beside a busy server, whose
+/// threads are not in a folder; with more, containers that never rest would starve the server.
+fn weigh(folder: &Path, version: Version) {
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let (file, one, most) = match version {
+        Version::V1 => ("cpu.shares", 1024, 262_144),
+        Version::V2 => ("cpu.weight", 100, 10_000),
+    };
+    let weight = processors.saturating_mul(4 * one).min(most);
+    if let Err(error) = write(&folder.join(file), &weight.to_string()) {
+        tracing::debug!(%error, "containers share the processors as one process would");
     }
 }
 

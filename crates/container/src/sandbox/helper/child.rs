@@ -64,10 +64,10 @@ fn set_up(plan: Plan<'_>) -> Result<Infallible, Failure> {
     rustix::system::sethostname(plan.name.get(..63).unwrap_or(plan.name).as_bytes())
         .in_step("set the host name")?;
     enter_root(&plan)?;
-    confine::set_limits(plan.limits, plan.memory_group)?;
     // Group leader of its own session: no terminal, no signals of the server's terminal.
     rustix::process::setsid().in_step("start a session")?;
     confine::become_user(plan.proc, plan.user, plan.privileged)?;
+    confine::set_limits(plan.limits, plan.memory_group)?;
     confine::drop_capabilities()?;
     if plan.landlock {
         confine::restrict_files()?;

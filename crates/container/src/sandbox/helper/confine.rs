@@ -105,6 +105,7 @@ pub(super) fn set_limits(limits: &Limits, memory_group: bool) -> Result<(), Fail
     set(Resource::Memlock, 64 * 1024)?;
     set(Resource::Msgqueue, 0)?;
     set(Resource::Sigpending, 1024)?;
+    // Counted within the user namespace, so this must not be set before that is entered.
     set(Resource::Nproc, u64::from(limits.pids))?;
     if !memory_group {
         // Interpreters reserve more than they use; the watchdog bounds what is used.

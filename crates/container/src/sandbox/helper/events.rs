@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::ffi::CString;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -21,10 +23,8 @@ use crate::sandbox::wire::{self, Abilities, CreateOrder, Order, Report, Start};
 
 /// The descriptor on which the server passes the socket.
 pub(crate) const SOCKET_NUMBER: i32 = 3;
-/// Users of the host that containers become, from here on; far from any that a system assigns.
-const FIRST_USER: u32 = 1_900_000_000;
-/// After so many containers users are used again.
-const USERS: u64 = 50_000;
+/// Users of the host that containers become: far from any that a system assigns.
+const USERS: Range<u32> = 1_900_000_000..2_140_000_000;
 
 /// Runs the sandbox helper; the server's program calls this first thing when it was started as one.
 ///
@@ -67,6 +67,8 @@ struct Helper {
     watched: Instant,
     networks: Option<NetworkPool>,
     host_network: bool,
+    /// A random number.
+    first_user: u64,
     proc: OwnedFd,
     abilities: Abilities,
     filters: Filters,
@@ -121,6 +123,7 @@ impl Helper {
             watched: Instant::now(),
             host_network: networks.is_none(),
             networks,
+            first_user: RandomState::new().build_hasher().finish(),
             proc: confine::open_proc()?,
             abilities,
             filters: Filters::compile()?,
@@ -350,10 +353,12 @@ impl Helper {
         self.watched = Instant::now();
     }
 
-    /// A user of its own for each container, so that one cannot reach another even by a mistake of ours.
+    /// A user of its own for each container, so that one cannot reach another even by a mistake of
+    /// ours; those of other servers on this machine are elsewhere by chance.
     fn user(&self, serial: u64) -> u32 {
         if self.abilities.privileged {
-            FIRST_USER + u32::try_from(serial % USERS).unwrap_or(0)
+            let place = serial.wrapping_add(self.first_user) % u64::from(USERS.end - USERS.start);
+            USERS.start + u32::try_from(place).unwrap_or(0)
         } else {
             0
         }

@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -82,6 +83,13 @@ impl FakeBus {
             .collect()
     }
 
+    /// How often the slot of an activation was given back.
+    pub fn completions(&self, id: ActivationId) -> usize {
+        let acks = self.acks(id);
+        let frees = |ack: &&Acknowledgement| !matches!(ack, Acknowledgement::Result(_));
+        acks.iter().filter(frees).count()
+    }
+
     /// Whether the slot of an activation was given back.
     pub fn is_complete(&self, id: ActivationId) -> bool {
         self.acks(id)
@@ -157,6 +165,8 @@ impl ActivationFeed for Feed {
         let delivery = FakeDelivery {
             message,
             was_started,
+            is_started: AtomicBool::new(false),
+            is_done: AtomicBool::new(false),
             events: self.events.clone(),
             starts_fail: self.starts_fail.clone(),
         };
@@ -169,6 +179,8 @@ impl ActivationFeed for Feed {
 struct FakeDelivery {
     message: Arc<ActivationMessage>,
     was_started: bool,
+    is_started: AtomicBool,
+    is_done: AtomicBool,
     events: Events,
     starts_fail: Arc<Mutex<bool>>,
 }
@@ -177,11 +189,13 @@ impl FakeDelivery {
     fn note(&self, event: DeliveryEvent) {
         let id = self.message.activation_id;
         self.events.lock().unwrap().push((id, event));
-    }
-
-    fn has(&self, event: DeliveryEvent) -> bool {
-        let id = self.message.activation_id;
-        self.events.lock().unwrap().contains(&(id, event))
+        match event {
+            DeliveryEvent::Started => self.is_started.store(true, Ordering::Relaxed),
+            DeliveryEvent::Finished | DeliveryEvent::Recorded => {
+                self.is_done.store(true, Ordering::Relaxed);
+            }
+            DeliveryEvent::Taken | DeliveryEvent::HandedBack | DeliveryEvent::Lost => {}
+        }
     }
 }
 
@@ -216,10 +230,10 @@ impl Delivery for FakeDelivery {
 
 impl Drop for FakeDelivery {
     fn drop(&mut self) {
-        if self.has(DeliveryEvent::Finished) || self.has(DeliveryEvent::Recorded) {
+        if self.is_done.load(Ordering::Relaxed) {
             return;
         }
-        let event = if self.was_started || self.has(DeliveryEvent::Started) {
+        let event = if self.was_started || self.is_started.load(Ordering::Relaxed) {
             DeliveryEvent::Lost
         } else {
             DeliveryEvent::HandedBack

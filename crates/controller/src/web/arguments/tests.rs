@@ -10,6 +10,7 @@ fn request(query: &str, content_type: &'static str, body: &'static [u8]) -> Requ
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     }
     Request {
+        origin: crate::serve::Origin::Client,
         method: Method::POST,
         query: Query::parse(Some(query)),
         headers,

@@ -1,0 +1,164 @@
+//! Web actions: who pays, in which order requests are checked, how failures look.
+
+use oxwhisk_controller::Limits;
+use oxwhisk_store::{Subject, SubjectNamespace, SubjectStore as _};
+use oxwhisk_testing::{RestAnswer, RestClient};
+use serde_json::{Value, json};
+
+use crate::support::Harness;
+
+const ACTION: &str = "/api/v1/namespaces/_/actions/w";
+const WEB: &str = "/api/v1/web/guest/default/w";
+const METHODS: &str = "OPTIONS, GET, DELETE, POST, PUT, HEAD, PATCH";
+
+/// A controller with a web action `w` that has these annotations besides.
+async fn with_web_action(limits: Limits, annotations: &[(&str, Value)]) -> Harness {
+    let harness = Harness::start(limits).await;
+    let annotations: Vec<Value> = [("web-export", json!(true))]
+        .iter()
+        .chain(annotations)
+        .map(|(key, value)| json!({"key": key, "value": value}))
+        .collect();
+    let body =
+        json!({"exec": {"kind": "nodejs:20", "code": "some text"}, "annotations": annotations});
+    let created = harness.client.put(ACTION, &body).await.unwrap();
+    assert_eq!(created.status(), 200);
+    harness
+}
+
+/// A client with the key of another subject.
+async fn stranger(harness: &Harness) -> RestClient {
+    let (uuid, key) = ("u-2".to_owned(), "s".repeat(64));
+    let credentials = format!("{uuid}:{key}");
+    let namespace = SubjectNamespace {
+        name: "elsewhere".to_owned(),
+        uuid,
+        key,
+    };
+    let subject = Subject {
+        subject: "stranger".to_owned(),
+        namespaces: vec![namespace],
+        blocked: false,
+    };
+    harness.store.put_subject(&subject).await.unwrap();
+    harness.client.with_key(&credentials)
+}
+
+/// What a `GET` answers when the action gives this result.
+async fn answer(harness: &Harness, path: &str, result: &str) -> RestAnswer {
+    let mut feed = harness.feed().await;
+    let client = harness.client.without_key();
+    let (answer, ()) = tokio::join!(client.get(path), async {
+        let delivery = feed.next().await.unwrap();
+        harness.complete(delivery.as_ref(), result).await;
+    });
+    answer.unwrap()
+}
+
+/// invocation §1, §9.9: the activation belongs to the owner of the namespace; who asked is an argument.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_owner_pays_whoever_asks() {
+    let harness = with_web_action(Limits::default(), &[]).await;
+    let client = stranger(&harness).await;
+    let mut feed = harness.feed().await;
+    let path = format!("{WEB}/rest?q=1");
+    let (answer, ()) = tokio::join!(client.get(&path), async {
+        let delivery = feed.next().await.unwrap();
+        let message = delivery.message();
+        assert_eq!(message.user.namespace.name.as_str(), "guest");
+        let content: Value =
+            serde_json::from_str(message.content.as_ref().unwrap().text()).unwrap();
+        assert_eq!(content["__ow_user"], "elsewhere");
+        assert_eq!(content["__ow_path"], "/rest");
+        assert_eq!(content["q"], "1");
+        let result = r#"{"statusCode":201,"body":"done"}"#;
+        harness.complete(delivery.as_ref(), result).await;
+    });
+    let answer = answer.unwrap();
+    assert_eq!((answer.status(), answer.text()), (201, "done".to_owned()));
+}
+
+/// invocation §9.2: the throttle comes before the secret, and answers without CORS headers.
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_requests_use_up_the_rate_of_the_owner() {
+    let limits = Limits {
+        invocations_per_minute: 1,
+        ..Limits::default()
+    };
+    let harness = with_web_action(limits, &[("require-whisk-auth", json!("secret"))]).await;
+    let client = harness.client.without_key();
+    let refused = client.get(WEB).await.unwrap();
+    let methods = "access-control-allow-methods";
+    assert_eq!(
+        (refused.status(), refused.header(methods)),
+        (401, Some(METHODS))
+    );
+    let throttled = client.get(WEB).await.unwrap();
+    assert_eq!((throttled.status(), throttled.header(methods)), (429, None));
+    let text = throttled.text();
+    let count = "Too many requests in the last minute (count: 2, allowed: 1).";
+    assert!(
+        text.starts_with("{\n  \"code\": \"") && text.contains(count) && text.ends_with("\"\n}"),
+        "{text}"
+    );
+}
+
+/// invocation §9.3: a preflight does not run the action, but it counts.
+#[tokio::test(flavor = "multi_thread")]
+async fn preflights_are_answered_without_the_action() {
+    let harness = with_web_action(Limits::default(), &[("require-whisk-auth", json!(true))]).await;
+    let asked = [("Access-Control-Request-Headers", "x-a, x-b")];
+    let client = harness.client.without_key();
+    let preflight = client.send("OPTIONS", WEB, &asked, None).await.unwrap();
+    let allowed = preflight.header("access-control-allow-headers");
+    assert_eq!((preflight.status(), allowed), (200, Some("x-a, x-b")));
+    let in_flight = harness.client.get("/activation/count").await.unwrap();
+    assert_eq!(in_flight.text(), "0");
+}
+
+/// observed.md on invocation §9.6: the answer of the original's crash handler.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_array_is_no_answer() {
+    let harness = with_web_action(Limits::default(), &[]).await;
+    let answer = answer(&harness, WEB, "[1,2]").await;
+    assert_eq!(answer.status(), 500);
+    assert_eq!(answer.text(), "There was an internal server error.");
+    assert_eq!(answer.header("x-request-id"), None);
+}
+
+/// invocation §9.8: several lines of one name, the platform's own first.
+#[tokio::test(flavor = "multi_thread")]
+async fn headers_of_the_action_follow_those_of_the_platform() {
+    let harness = with_web_action(Limits::default(), &[]).await;
+    let result = r#"{"headers":{"Set-Cookie":["a=1","b=2"],"Access-Control-Allow-Origin":"http://mine"},"body":"x"}"#;
+    let answer = answer(&harness, WEB, result).await;
+    let lines = |wanted: &str| -> Vec<String> {
+        let headers = answer.headers().iter();
+        headers
+            .filter(|(name, _)| name.eq_ignore_ascii_case(wanted))
+            .map(|(_, value)| value.clone())
+            .collect()
+    };
+    assert_eq!(lines("set-cookie"), ["a=1", "b=2"]);
+    assert_eq!(lines("access-control-allow-origin"), ["*", "http://mine"]);
+}
+
+/// invocation §9.2: what is no web action looks like what is not there.
+#[tokio::test(flavor = "multi_thread")]
+async fn actions_that_are_not_exported_are_not_found() {
+    let harness = with_web_action(Limits::default(), &[("web-export", json!(false))]).await;
+    let body = json!({"exec": {"kind": "nodejs:20", "code": "x"}});
+    let plain = "/api/v1/namespaces/_/actions/plain";
+    harness.client.put(plain, &body).await.unwrap();
+    let mut texts = Vec::new();
+    for path in [
+        WEB,
+        "/api/v1/web/guest/default/plain",
+        "/api/v1/web/nobody/default/w",
+    ] {
+        let answer = harness.client.get(path).await.unwrap();
+        texts.push((answer.status(), answer.json().unwrap()["error"].clone()));
+    }
+    let expected = (404, json!("The requested resource does not exist."));
+    assert_eq!(texts, vec![expected; 3]);
+}
