@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::platform::{Platform, Role, guest_key};
 use crate::settings::Settings;
 
-/// Serves until SIGTERM or SIGINT.
+/// Serves until SIGTERM or SIGINT, then lets activations that run end; a second signal ends it at once.
 pub(crate) async fn run(settings: Settings) -> Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate()).context("could not listen for signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("could not listen for signals")?;
@@ -33,8 +33,18 @@ pub(crate) async fn run(settings: Settings) -> Result<ExitCode> {
         }
     };
     tracing::info!("shutting down");
-    platform.shutdown().await;
-    Ok(outcome)
+    tokio::select! {
+        () = platform.shutdown() => Ok(outcome),
+        _ = terminate.recv() => Ok(give_up()),
+        _ = interrupt.recv() => Ok(give_up()),
+    }
+}
+
+/// The second signal: whoever sent it does not want to wait for running activations. They are told lost at the next
+/// start, as after a crash.
+fn give_up() -> ExitCode {
+    tracing::warn!("ended without waiting for running activations");
+    ExitCode::FAILURE
 }
 
 /// Takes all open files that the system grants: each connection and each container needs some.

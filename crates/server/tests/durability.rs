@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use load::{Counter, Load};
 
 const PATIENCE: Duration = Duration::from_secs(20);
-const ROUNDS: u32 = 6;
+const ROUNDS: u32 = 12;
 const SEED: u64 = 20_261_124;
 const KIND: &str = "nodejs:default";
 /// What the record of an activation says that was cut off.
@@ -98,11 +98,17 @@ async fn nothing_acknowledged_is_lost_when_the_server_is_killed_again_and_again(
     let load = Load::default();
     for round in 0..ROUNDS {
         let working = load.start(&server.user(), counter.port, round);
-        let instant = Duration::from_millis(random.u64(20..400));
+        let instant = Duration::from_millis(random.u64(5..400));
         tokio::time::sleep(instant).await;
         server.kill_hard().unwrap();
         working.ended().await;
         server.restart().unwrap();
+        if round % 3 == 2 {
+            // Once more while what was left over is taken up again.
+            tokio::time::sleep(Duration::from_millis(random.u64(0..20))).await;
+            server.kill_hard().unwrap();
+            server.restart().unwrap();
+        }
     }
     let user = server.user();
     let interrupted = account(&user, &load, &counter).await;

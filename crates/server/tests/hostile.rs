@@ -234,6 +234,43 @@ function main({paths}) {
         end: End::Result(r#"{"written":[]}"#),
     },
     Attack {
+        name: "gains-rights",
+        kind: PYTHON,
+        code: "
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+def main(args):
+    status = dict(line.split(':', 1) for line in open('/proc/self/status') if ':' in line)
+    status = {name: value.strip() for name, value in status.items()}
+    CLONE_NEWNS, CLONE_NEWUSER, PTRACE_SEIZE, MS_BIND = 0x20000, 0x10000000, 0x4206, 4096
+    tried = {
+        'unshare': libc.unshare(CLONE_NEWUSER),
+        'mounts': libc.unshare(CLONE_NEWNS),
+        'mount': libc.mount(b'/', b'/tmp', None, MS_BIND, None),
+        'ptrace': libc.ptrace(PTRACE_SEIZE, 1, 0, 0),
+        'setuid': libc.setuid(0) if os.getuid() else -1,
+        'chroot': libc.chroot(b'/tmp'),
+        'name': libc.sethostname(b'mine', 4),
+    }
+    for path in ('/proc/sys/kernel/core_pattern', '/proc/sysrq-trigger', '/sys/fs/cgroup/cgroup.procs', '/etc/passwd', '/dev/kmsg'):
+        try: open(path, 'ab').close()
+        except OSError: continue
+        tried[path] = 0
+    descriptors = []
+    for fd in os.listdir('/proc/self/fd'):
+        # The channel, the outputs, and the listing itself, which is closed by now.
+        if int(fd) > 3 and os.path.exists('/proc/self/fd/' + fd): descriptors.append(os.readlink('/proc/self/fd/' + fd))
+    return {
+        'gained': [name for name, result in tried.items() if result != -1],
+        'capabilities': int(status['CapEff'], 16) | int(status['CapPrm'], 16) | int(status['CapBnd'], 16),
+        'seccomp': status['Seccomp'], 'no_new_privileges': status['NoNewPrivs'], 'descriptors': descriptors,
+    }
+",
+        end: End::Result(
+            r#"{"gained":[],"capabilities":0,"seccomp":"2","no_new_privileges":"1","descriptors":[]}"#,
+        ),
+    },
+    Attack {
         name: "reaches-ports",
         kind: NODE,
         code: "

@@ -254,3 +254,33 @@ fn readiness_is_one_line_and_the_only_output() {
     assert!(status.success(), "{status}");
     assert_eq!(server.stderr(), "");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn second_signal_ends_the_program_at_once() {
+    let mut server = TestServer::start(PROGRAM).unwrap();
+    let user = server.user();
+    user.put_action("nap", "nodejs:default", NAP, json!({}))
+        .await;
+    let path = "/api/v1/namespaces/_/actions/nap?blocking=true&timeout=1000";
+    let elapsed = user
+        .client()
+        .post(path, &json!({"ms": 50_000}))
+        .await
+        .unwrap();
+    assert_eq!(elapsed.status(), 202, "{}", elapsed.text());
+    let pid = server.pid().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    // The first is heard once no more requests are taken.
+    let deaf = eventually(PATIENCE, async || {
+        server.client().get("/ping").await.is_err().then_some(())
+    });
+    deaf.await.unwrap();
+    let status = server.stop().unwrap();
+    assert_eq!(status.code(), Some(1), "{status}");
+}

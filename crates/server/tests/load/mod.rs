@@ -9,9 +9,9 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-const TASKS: u32 = 6;
+const TASKS: u32 = 16;
 /// Steps of one task in one round; they bound what is to be run afterwards.
-const STEPS: u32 = 60;
+const STEPS: u32 = 40;
 
 /// An HTTP server that counts the requests for each path.
 #[derive(Debug, Clone)]
