@@ -43,8 +43,15 @@ async fn is_well(server: &TestServer) {
     assert!(used < MUCH_MEMORY, "the server uses {used} KiB");
 }
 
-/// Sends bytes as they are and returns what comes until the server closes or the answer is complete.
-async fn raw(server: &TestServer, bytes: &[u8]) -> String {
+/// What a client does after it has sent everything.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Then {
+    Waits,
+    HangsUp,
+}
+
+/// Sends bytes as they are and returns the head of the answer, or what came before the server closed.
+async fn raw(server: &TestServer, bytes: &[u8], then: Then) -> String {
     let mut stream = TcpStream::connect(server.url().trim_start_matches("http://"))
         .await
         .unwrap();
@@ -52,8 +59,14 @@ async fn raw(server: &TestServer, bytes: &[u8]) -> String {
     let exchange = async {
         // The server may refuse before it has read everything.
         let _ = stream.write_all(bytes).await;
-        let _ = stream.shutdown().await;
-        let _ = stream.read_to_end(&mut answer).await;
+        if then == Then::HangsUp {
+            let _ = stream.shutdown().await;
+        }
+        while !answer.windows(4).any(|end| end == b"\r\n\r\n") {
+            if !matches!(stream.read_buf(&mut answer).await, Ok(1..)) {
+                break;
+            }
+        }
     };
     tokio::time::timeout(PATIENCE, exchange)
         .await
@@ -142,8 +155,15 @@ async fn malformed_http_is_refused() {
         ),
     ];
     for (request, allowed) in table {
-        let answer = raw(&server, request.as_bytes()).await;
+        // Where no answer is due the server still waits for the rest.
+        let then = if allowed.contains(&0) {
+            Then::HangsUp
+        } else {
+            Then::Waits
+        };
         let shown: String = request.chars().take(120).collect();
+        println!("{shown:?}");
+        let answer = raw(&server, request.as_bytes(), then).await;
         assert!(allowed.contains(&status_of(&answer)), "{shown:?}: {answer}");
     }
     is_well(&server).await;
@@ -361,7 +381,7 @@ async fn bodies_above_the_limits_are_refused() {
         endless.resize(endless.len() + (1 << 20), b' ');
         endless.extend_from_slice(b"\r\n");
     }
-    let answer = raw(&server, &endless).await;
+    let answer = raw(&server, &endless, Then::Waits).await;
     assert!([0, 400].contains(&status_of(&answer)), "{answer:.300}");
     let payload = json!({"x": "x".repeat(1 << 20)});
     server
