@@ -162,7 +162,6 @@ async fn malformed_http_is_refused() {
             Then::Waits
         };
         let shown: String = request.chars().take(120).collect();
-        println!("{shown:?}");
         let answer = raw(&server, request.as_bytes(), then).await;
         assert!(allowed.contains(&status_of(&answer)), "{shown:?}: {answer}");
     }
