@@ -233,7 +233,8 @@ impl Controller {
         &self,
         answer: impl Future<Output = Response<Full<Bytes>>> + Send + 'static,
     ) -> Response<Full<Bytes>> {
-        match self.tasks.spawn(answer).await {
+        // Boxed: the future of a request is large, and is moved several times on its way into a task.
+        match self.tasks.spawn(Box::pin(answer)).await {
             Ok(response) => response,
             Err(error) => {
                 tracing::error!(%error, "a request ended badly");

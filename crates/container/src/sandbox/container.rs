@@ -26,6 +26,9 @@ const END_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the kernel may take by itself to kill everything after the first process was killed.
 const KILL_PATIENCE: Duration = Duration::from_millis(100);
 
+/// How often a freezer is asked again without waiting in between; a timer waits a millisecond or two.
+const SOON: u32 = 50;
+
 /// The file that stops and lets go on all processes of a container.
 #[derive(Debug)]
 pub(super) struct Freezer {
@@ -189,9 +192,16 @@ impl Freezer {
             // It freezes on its own in the end; until then processes only run kernel code.
             return Ok(());
         }
-        // Version 1 may need to be asked again.
-        while !self.is_frozen()? {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+        // Version 1 may need to be asked again: a process that was just running stops a moment later.
+        for attempt in 0.. {
+            if self.is_frozen()? {
+                break;
+            }
+            if attempt < SOON {
+                tokio::task::yield_now().await;
+            } else {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
             self.write(Freeze::Freeze)?;
         }
         Ok(())

@@ -65,20 +65,19 @@ pub(crate) async fn factory() -> SandboxFactory {
 pub(crate) fn launcher(name: &str) -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {
-        let folder = std::env::temp_dir().join(format!("oxwhisk-launchers-{}", std::process::id()));
+        // One folder for all runs of the tests; a file is put there whole, whoever reads it meanwhile.
+        let user = rustix::process::geteuid().as_raw();
+        let folder = std::env::temp_dir().join(format!("oxwhisk-test-launchers-{user}"));
         std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(
-            folder.join("launcher.js"),
-            include_str!("launchers/launcher.js"),
-        )
-        .unwrap();
-        std::fs::write(
-            folder.join("launcher.py"),
-            include_str!("launchers/launcher.py"),
-        )
-        .unwrap();
-        let http = include_str!("launchers/http_runtime.js");
-        std::fs::write(folder.join("http_runtime.js"), http).unwrap();
+        for (name, text) in [
+            ("launcher.js", include_str!("launchers/launcher.js")),
+            ("launcher.py", include_str!("launchers/launcher.py")),
+            ("http_runtime.js", include_str!("launchers/http_runtime.js")),
+        ] {
+            let partial = folder.join(format!("{name}.{}", std::process::id()));
+            std::fs::write(&partial, text).unwrap();
+            std::fs::rename(&partial, folder.join(name)).unwrap();
+        }
         folder
     });
     folder.join(name)

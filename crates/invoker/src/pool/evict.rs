@@ -45,12 +45,8 @@ impl Pool {
             let gives_way = self.gives_way(slot, since, claim, now);
             gives_way.then_some((container, slot.class.memory_mb))
         });
-        let is_stem = |slot: &Slot| matches!(slot.occupancy, Occupancy::Stem { .. });
-        let stems = self
-            .slots
-            .iter()
-            .filter(|(_, slot)| is_stem(slot))
-            .map(|(&container, slot)| (container, slot.class.memory_mb));
+        let stems = self.stem_slots();
+        let stems = stems.map(|(container, slot)| (container, slot.class.memory_mb));
         idle.chain(stems).collect()
     }
 
@@ -94,18 +90,17 @@ impl Pool {
 
     /// Returns the stem cells beyond the target of their class, with the time since when they wait.
     pub(super) fn surplus_stems(&self) -> impl Iterator<Item = (Instant, ContainerKey)> {
-        let is_stem = |slot: &Slot| matches!(slot.occupancy, Occupancy::Stem { .. });
         let target = |class: &Arc<Class>| {
             let stem = self.stems.iter().find(|s| s.target.class == *class);
             stem.map_or(0, |s| s.target.count as usize)
         };
-        self.slots.iter().filter_map(move |(&container, slot)| {
+        self.stem_slots().filter_map(move |(container, slot)| {
             let Occupancy::Stem { since } = slot.occupancy else {
                 return None;
             };
             // The youngest are kept.
-            let younger = self.slots.range(container..).skip(1);
-            let younger = younger.filter(|(_, s)| is_stem(s) && s.class == slot.class);
+            let younger = self.stem_slots().filter(|(other, _)| *other > container);
+            let younger = younger.filter(|(_, other)| other.class == slot.class);
             (younger.count() >= target(&slot.class)).then_some((since, container))
         })
     }

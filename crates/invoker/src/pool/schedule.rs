@@ -69,7 +69,7 @@ impl Pool {
             free: self.memory_mb - self.used_mb,
             coming: self.leaving_mb,
         };
-        let has_stems = self.has_stems();
+        let has_stems = !self.stem_cells.is_empty();
         // What an older claim could not get, a younger one of the same size cannot either.
         let mut denied_mb = u64::MAX;
         let indices: Vec<_> = self.heads.values().copied().collect();
@@ -94,11 +94,6 @@ impl Pool {
                 }
             }
         }
-    }
-
-    fn has_stems(&self) -> bool {
-        let is_stem = |slot: &Slot| matches!(slot.occupancy, Occupancy::Stem { .. });
-        self.slots.values().any(is_stem)
     }
 
     /// Gives the first of a queue to the action's own containers and to stem cells.
@@ -308,11 +303,15 @@ impl Pool {
     }
 
     fn oldest_stem(&self, class: &Arc<Class>) -> Option<ContainerKey> {
-        let is_stem = |occupancy: &Occupancy| matches!(occupancy, Occupancy::Stem { .. });
-        self.slots
-            .iter()
-            .find(|(_, slot)| is_stem(&slot.occupancy) && slot.class == *class)
-            .map(|(&container, _)| container)
+        self.stem_slots()
+            .find(|(_, slot)| slot.class == *class)
+            .map(|(container, _)| container)
+    }
+
+    /// Returns the stem cells, oldest first.
+    pub(super) fn stem_slots(&self) -> impl Iterator<Item = (ContainerKey, &Slot)> {
+        let slot = |&container| Some((container, self.slots.get(&container)?));
+        self.stem_cells.iter().filter_map(slot)
     }
 
     /// Makes stem cells where some are missing, as long as nothing waits for the memory.

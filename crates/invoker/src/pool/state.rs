@@ -83,6 +83,8 @@ pub struct Pool {
     pub(super) actions: Actions,
     /// The first of each queue that is not empty; the order is the order of age.
     pub(super) heads: BTreeMap<RunId, ActionIndex>,
+    /// Containers that are stem cells, oldest first: looked at in every turn, so not searched for.
+    pub(super) stem_cells: BTreeSet<ContainerKey>,
     /// Containers that are bound and idle, least recently used first.
     pub(super) idle: BTreeSet<(Instant, ContainerKey)>,
     pub(super) costs: ColdCosts,
@@ -111,6 +113,7 @@ impl Pool {
             slots: BTreeMap::new(),
             actions: Actions::default(),
             heads: BTreeMap::new(),
+            stem_cells: BTreeSet::new(),
             idle: BTreeSet::new(),
             costs: ColdCosts::default(),
             used_mb: 0,
@@ -257,6 +260,7 @@ impl Pool {
         };
         let wanted_by = wanted_by.take();
         slot.occupancy = Occupancy::Stem { since: now };
+        self.stem_cells.insert(container);
         let class = slot.class.clone();
         self.costs.created(slot.kind, took);
         if let Some(stem) = self.stems.iter_mut().find(|s| s.target.class == class) {
@@ -376,7 +380,9 @@ impl Pool {
                     action.starting = action.starting.saturating_sub(1);
                 }
             }
-            Occupancy::Stem { .. } => {}
+            Occupancy::Stem { .. } => {
+                self.stem_cells.remove(&container);
+            }
             Occupancy::Bound {
                 action, idle_since, ..
             } => {
@@ -465,6 +471,7 @@ impl Pool {
 
     /// Makes a stem cell the action's own.
     pub(super) fn bind(&mut self, container: ContainerKey, index: ActionIndex, now: Instant) {
+        self.stem_cells.remove(&container);
         if let Some(slot) = self.slots.get_mut(&container) {
             slot.occupancy = Occupancy::Bound {
                 action: index,

@@ -700,6 +700,14 @@ impl World {
         assert!(used <= self.it.pool.used_mb(), "the books are short");
         assert_eq!(self.it.pool.waiting(), self.waiting.len());
         assert_eq!(self.it.pool.heads.is_empty(), self.waiting.is_empty());
+        let is_stem = |occupancy: &Occupancy| matches!(occupancy, Occupancy::Stem { .. });
+        let containers = self.it.pool.containers();
+        let stems = containers.filter(|(_, _, occupancy)| is_stem(occupancy));
+        assert!(
+            stems
+                .map(|(key, ..)| key)
+                .eq(self.it.pool.stem_cells.iter().copied())
+        );
     }
 }
 
