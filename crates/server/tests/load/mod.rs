@@ -79,7 +79,8 @@ struct Promises {
 
 #[derive(Debug, Default, Clone)]
 struct Entity {
-    sent: Option<u32>,
+    /// What was sent since the last acknowledgement, and may or may not have been stored.
+    sent: Vec<Option<u32>>,
     acknowledged: Option<Option<u32>>,
 }
 
@@ -151,7 +152,7 @@ impl Load {
         let known = {
             let mut promises = self.0.lock().unwrap();
             let entity = promises.entities.entry(name.to_owned()).or_default();
-            entity.sent = value;
+            entity.sent.push(value);
             entity.acknowledged
         };
         let answer = match value {
@@ -165,11 +166,9 @@ impl Load {
         match (answer.status(), value) {
             (200, _) => {
                 let mut promises = self.0.lock().unwrap();
-                promises
-                    .entities
-                    .entry(name.to_owned())
-                    .or_default()
-                    .acknowledged = Some(value);
+                let entity = promises.entities.entry(name.to_owned()).or_default();
+                entity.sent.clear();
+                entity.acknowledged = Some(value);
             }
             (404, None) => assert!(
                 !matches!(known, Some(Some(_))),
@@ -180,7 +179,7 @@ impl Load {
         true
     }
 
-    /// Checks that each entity is as acknowledged last, or as sent after that.
+    /// Checks that each entity is as acknowledged last, or as something that was sent after that.
     pub(crate) async fn check_entities(&self, user: &User) {
         let entities = self.0.lock().unwrap().entities.clone();
         for (name, entity) in entities {
@@ -191,13 +190,10 @@ impl Load {
                 404 => None,
                 status => panic!("{path}: {status} {}", answer.text()),
             };
-            let possible = [
-                Some(entity.sent),
-                Some(entity.acknowledged.unwrap_or_default()),
-            ];
-            let fits = possible
-                .iter()
-                .flatten()
+            let acknowledged = entity.acknowledged.unwrap_or_default();
+            let fits = [&acknowledged]
+                .into_iter()
+                .chain(&entity.sent)
                 .any(|value| value.map(Value::from) == found);
             assert!(fits, "{name} is {found:?} and should be {entity:?}");
         }
