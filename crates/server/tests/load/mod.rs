@@ -149,11 +149,12 @@ impl Load {
 
     async fn change(&self, user: &User, name: &str, value: Option<u32>) -> bool {
         let path = format!("/api/v1/namespaces/_/triggers/{name}?overwrite=true");
-        let known = {
+        let must_exist = {
             let mut promises = self.0.lock().unwrap();
             let entity = promises.entities.entry(name.to_owned()).or_default();
+            let may_be_gone = entity.sent.contains(&None);
             entity.sent.push(value);
-            entity.acknowledged
+            matches!(entity.acknowledged, Some(Some(_))) && !may_be_gone
         };
         let answer = match value {
             Some(value) => {
@@ -170,10 +171,7 @@ impl Load {
                 entity.sent.clear();
                 entity.acknowledged = Some(value);
             }
-            (404, None) => assert!(
-                !matches!(known, Some(Some(_))),
-                "{name} was acknowledged and is missing"
-            ),
+            (404, None) => assert!(!must_exist, "{name} was acknowledged and is missing"),
             (status, _) => panic!("{path}: {status} {}", answer.text()),
         }
         true
