@@ -180,7 +180,7 @@ async fn damaged_requests_get_the_contract_s_answers() {
         // Blocking calls of actions that sleep would take their time, and nobody waits for the answer here.
         let request = wire::Request {
             method,
-            target: target.replace("blocking=true", "blocking=tru"),
+            target: target.replace("blocking=true", "blocking=no"),
             headers,
             body,
         };
