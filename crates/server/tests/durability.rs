@@ -118,7 +118,7 @@ async fn nothing_acknowledged_is_lost_when_the_server_is_killed_again_and_again(
         "{} accepted, {interrupted} interrupted",
         load.accepted().len()
     );
-    assert!(load.accepted().len() > 100, "there was no load");
+    assert!(load.accepted().len() > 30, "there was no load");
     // A further start finds nothing left to do.
     let runs = counter.total();
     server.kill_hard().unwrap();
