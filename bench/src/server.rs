@@ -13,7 +13,8 @@ use crate::options::Options;
 use crate::phases::{ARGUMENTS, Language};
 use crate::processes::Family;
 
-/// Raises every limit that would refuse a load test; everything else is as it is by default.
+/// Raises every limit that would refuse a load test; everything else is as it is by default. The memory is enough
+/// for 24 containers: one for each of 16 connections, the stem cells, and some more.
 const SETTINGS: &str = "\
 [limits]
 invocations_per_minute = 1000000000
@@ -21,7 +22,7 @@ fires_per_minute = 1000000000
 concurrent_invocations = 1000000
 
 [invoker]
-user_memory = \"16GB\"
+user_memory = \"6GB\"
 ";
 
 /// A server and a connection to it.

@@ -34,7 +34,7 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
         (Samples::default(), Samples::default(), Samples::default());
     let mut accepted: HashSet<String> = HashSet::new();
     let mut refused = 0_u64;
-    for _ in 0..options.count(5, 3) {
+    for number in 0..=options.count(5, 3) {
         let begin = Instant::now();
         let before = accepted.len();
         let round = load.round(&request, WIDTH, options.millis(1500, 800), |answer| {
@@ -48,10 +48,14 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
             }
             Ok(())
         })?;
-        latency.extend_us(&round.latencies);
         let count = u32::try_from(accepted.len() - before).unwrap_or(u32::MAX);
-        rates.push(f64::from(count) / round.elapsed.as_secs_f64());
         wait_for_records(&mut server, accepted.len() + 1)?;
+        // The first round starts the containers and is not counted.
+        if number == 0 {
+            continue;
+        }
+        latency.extend_us(&round.latencies);
+        rates.push(f64::from(count) / round.elapsed.as_secs_f64());
         drains.push(f64::from(count) / begin.elapsed().as_secs_f64());
     }
     for id in accepted.iter().take(READ) {

@@ -173,8 +173,8 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
     show(report, one, many, &floor);
     report.line(
         NAME,
-        "containers of the server for 16 connections",
-        containers.to_string(),
+        "Node.js containers: direct, server (stem cell included)",
+        format!("{WIDTH}, {containers}"),
     );
     let value = (after_load, "MiB");
     report.figure(
@@ -232,6 +232,27 @@ fn show(report: &mut Report, one: &[Side; 2], many: &[Side; 2], floor: &Side) {
         NAME,
         "1 at once: GET …/limits p50",
         format!("{:.0} µs", floor.latency.median()),
+    );
+    // Whatever the server does between them, a caller pays for a request and for a run.
+    let [direct, server] = one;
+    let hops = floor
+        .medians
+        .iter()
+        .zip(&direct.medians)
+        .map(|(floor, direct)| floor + direct);
+    let over_hops = median(
+        server
+            .medians
+            .iter()
+            .zip(hops)
+            .map(|(server, hops)| server / hops),
+    );
+    report.figure(
+        NAME,
+        "warm_p50_over_hops_c1",
+        "1 at once: p50 of server / (direct + GET …/limits)",
+        (over_hops, "×"),
+        Aim::None,
     );
     report.figure(
         NAME,

@@ -61,7 +61,11 @@ impl Platform {
     /// # Errors
     /// A data directory that cannot be used, a port that is taken, no way to isolate containers.
     pub(crate) async fn start(settings: Settings, role: Role) -> Result<Self> {
-        let kinds = kinds::discover(&settings)?;
+        // Looks at hundreds of files, while this thread waits for the disk.
+        let kinds = tokio::task::spawn_blocking({
+            let settings = settings.clone();
+            move || kinds::discover(&settings)
+        });
         let store = open_store(&settings, role)?;
         subjects::ensure_stock(&store)
             .await
@@ -70,6 +74,7 @@ impl Platform {
         let bus = EmbeddedBus::open(BusConfig::default(), journal)
             .await
             .context("could not read the journal")?;
+        let kinds = kinds.await.context("could not look for interpreters")??;
         let listener = TcpListener::bind(("127.0.0.1", settings.port))
             .await
             .with_context(|| format!("could not listen on 127.0.0.1:{}", settings.port))?;
