@@ -73,15 +73,15 @@ pub(crate) struct Load(Arc<Mutex<Promises>>);
 #[derive(Debug, Default)]
 struct Promises {
     accepted: Vec<String>,
-    /// By name: what was sent last, and what was acknowledged last. `None` is a deletion.
     entities: HashMap<String, Entity>,
 }
 
+/// The value of an entity, a number; `None` where there is none.
 #[derive(Debug, Default, Clone)]
 struct Entity {
-    /// What was sent since the last acknowledgement, and may or may not have been stored.
-    sent: Vec<Option<u32>>,
-    acknowledged: Option<Option<u32>>,
+    acknowledged: Option<u32>,
+    /// What was sent since then without an answer, each of which may have been stored.
+    uncertain: Vec<Option<u32>>,
 }
 
 /// The tasks of one round.
@@ -149,12 +149,12 @@ impl Load {
 
     async fn change(&self, user: &User, name: &str, value: Option<u32>) -> bool {
         let path = format!("/api/v1/namespaces/_/triggers/{name}?overwrite=true");
-        let must_exist = {
+        let may_be_absent = {
             let mut promises = self.0.lock().unwrap();
             let entity = promises.entities.entry(name.to_owned()).or_default();
-            let may_be_gone = entity.sent.contains(&None);
-            entity.sent.push(value);
-            matches!(entity.acknowledged, Some(Some(_))) && !may_be_gone
+            let absent = entity.acknowledged.is_none() || entity.uncertain.contains(&None);
+            entity.uncertain.push(value);
+            absent
         };
         let answer = match value {
             Some(value) => {
@@ -165,19 +165,20 @@ impl Load {
         };
         let Ok(answer) = answer else { return false };
         match (answer.status(), value) {
-            (200, _) => {
-                let mut promises = self.0.lock().unwrap();
-                let entity = promises.entities.entry(name.to_owned()).or_default();
-                entity.sent.clear();
-                entity.acknowledged = Some(value);
-            }
-            (404, None) => assert!(!must_exist, "{name} was acknowledged and is missing"),
+            (200, _) => {}
+            (404, None) => assert!(may_be_absent, "{name} was acknowledged and is missing"),
             (status, _) => panic!("{path}: {status} {}", answer.text()),
         }
+        let acknowledged = Entity {
+            acknowledged: value,
+            uncertain: Vec::new(),
+        };
+        let mut promises = self.0.lock().unwrap();
+        promises.entities.insert(name.to_owned(), acknowledged);
         true
     }
 
-    /// Checks that each entity is as acknowledged last, or as something that was sent after that.
+    /// Checks that each entity is as acknowledged last, or as sent without an answer after that.
     pub(crate) async fn check_entities(&self, user: &User) {
         let entities = self.0.lock().unwrap().entities.clone();
         for (name, entity) in entities {
@@ -188,11 +189,8 @@ impl Load {
                 404 => None,
                 status => panic!("{path}: {status} {}", answer.text()),
             };
-            let acknowledged = entity.acknowledged.unwrap_or_default();
-            let fits = [&acknowledged]
-                .into_iter()
-                .chain(&entity.sent)
-                .any(|value| value.map(Value::from) == found);
+            let mut possible = std::iter::once(&entity.acknowledged).chain(&entity.uncertain);
+            let fits = possible.any(|value| value.map(Value::from) == found);
             assert!(fits, "{name} is {found:?} and should be {entity:?}");
         }
     }
