@@ -46,7 +46,7 @@ pub(crate) const SETTINGS: &[Key] = &[
     key(
         "workers",
         "1",
-        "Threads that serve requests. One is best up to four cores; containers are processes of their own.",
+        "Threads that serve requests. On two cores one was best (docs/performance.md); containers are processes of their own.",
     ),
     key(
         "limits.invocations_per_minute",
