@@ -147,7 +147,9 @@ impl Service {
             .timer(TokioTimer::new())
             .header_read_timeout(head_patience)
             .max_buf_size(MAX_HEAD)
-            .half_close(false)
+            // Without it the connection is read while a request is answered, which costs a buffer a request. What a
+            // handler does ends anyway if its caller goes away.
+            .half_close(true)
             .serve_connection(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection);
         let outcome = tokio::select! {
