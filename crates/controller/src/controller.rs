@@ -53,8 +53,7 @@ impl Controller {
         bus: Arc<dyn MessageBus>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let balancer =
-            LoadBalancer::new(Arc::clone(&bus), config.invoker.clone(), Arc::clone(&clock));
+        let balancer = LoadBalancer::new(Arc::clone(&bus), config.invoker.clone());
         Self {
             authenticator: Authenticator::new(stores.subjects, Arc::clone(&clock)),
             entities: EntityStore::new(stores.artifacts),
