@@ -17,6 +17,7 @@ pub struct FakeArtifacts {
     documents: Mutex<HashMap<DocumentId, Document>>,
     attachments: Mutex<HashMap<(DocumentId, String), Bytes>>,
     is_away: Mutex<bool>,
+    panics: Mutex<bool>,
     reads: Mutex<usize>,
 }
 
@@ -52,6 +53,10 @@ impl FakeArtifacts {
         *self.is_away.lock().unwrap() = away;
     }
 
+    pub fn panic_in_reads(&self, panics: bool) {
+        *self.panics.lock().unwrap() = panics;
+    }
+
     pub fn reads(&self) -> usize {
         *self.reads.lock().unwrap()
     }
@@ -61,6 +66,8 @@ impl FakeArtifacts {
 impl ArtifactStore for FakeArtifacts {
     async fn get(&self, id: &DocumentId) -> Result<Option<Document>, StoreError> {
         *self.reads.lock().unwrap() += 1;
+        let panics = *self.panics.lock().unwrap();
+        assert!(!panics, "the backend is broken");
         if *self.is_away.lock().unwrap() {
             return Err(StoreError::Unavailable("away".into()));
         }
