@@ -151,10 +151,7 @@ impl Controller {
             publish: false,
             updated: self.clock.epoch_ms(),
         };
-        self.entities
-            .put(WhiskEntity::Action(action), None)
-            .await
-            .map_err(ApiError::from)?;
+        self.entities.put(WhiskEntity::Action(action), None).await?;
         Ok(())
     }
 

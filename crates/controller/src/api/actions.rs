@@ -1,5 +1,7 @@
 //! Actions: list, read, write, delete. Source: rest-api §8, entities §3.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use oxwhisk_entity::json::JsonKind;
 use oxwhisk_entity::{
@@ -15,7 +17,7 @@ use crate::entities::{Stored, WhiskEntity};
 use crate::entitlement::Resource;
 use crate::http::{ApiError, ListQuery, Reply};
 use crate::invocation::action_name;
-use crate::messages;
+use crate::{large, messages};
 
 /// A request to write an action.
 #[derive(Debug)]
@@ -69,8 +71,8 @@ impl Controller {
                 list,
             ));
         }
-        let actions = self.entities.list::<WhiskAction>(&query).await?;
-        Ok(list_reply(actions.iter().map(WhiskAction::to_summary)))
+        let list = self.entities.list(&query, WhiskAction::to_summary);
+        Ok(list_reply(list.await?))
     }
 
     /// `GET …/actions/[pkg/]{name}`
@@ -85,9 +87,7 @@ impl Controller {
         let mut action = resolved.action;
         action.parameters = resolved.parameters;
         if with_code {
-            return Ok(Reply::json(
-                self.entities.with_code(&action).await?.to_api(),
-            ));
+            return Ok(Reply::json(self.entities.with_code(&action).await?));
         }
         action.exec = action.exec.without_code();
         let shown = action.to_api();
@@ -101,11 +101,11 @@ impl Controller {
 
     /// `PUT …/actions/[pkg/]{name}`
     pub(crate) async fn put_action(
-        &self,
+        self: &Arc<Self>,
         caller: &Caller<'_>,
         entity: &EntityRef,
     ) -> Result<Reply, ApiError> {
-        let edit = self.parse_action(caller)?;
+        let edit = self.read_action(caller).await?;
         if let Some(Exec::Sequence(components)) = &edit.exec {
             self.entitled_to_all(caller.identity, Privilege::Read, components)
                 .await?;
@@ -139,7 +139,7 @@ impl Controller {
         self.entities
             .put(WhiskEntity::Action(action), replaces)
             .await?;
-        Ok(Reply::json(whole.to_api()))
+        Ok(Reply::json(whole))
     }
 
     /// `DELETE …/actions/[pkg/]{name}`
@@ -152,15 +152,20 @@ impl Controller {
         let stored = self.entities.require::<WhiskAction>(&name).await?;
         let whole = self.entities.with_code(&stored.entity).await?;
         self.entities.delete(&name, &stored.revision).await?;
-        Ok(Reply::json(whole.to_api()))
+        Ok(Reply::json(whole))
     }
 
-    fn parse_action(&self, caller: &Caller<'_>) -> Result<ActionEdit, ApiError> {
-        let body = caller.request.json()?;
+    async fn read_action(self: &Arc<Self>, caller: &Caller<'_>) -> Result<ActionEdit, ApiError> {
+        let body = caller.request.json().await?;
+        let own = caller.identity.namespace.name.clone();
+        let controller = Arc::clone(self);
+        large::work(body.size(), move || controller.parse_action(&body, &own)).await?
+    }
+
+    fn parse_action(&self, body: &Json, own: &EntityName) -> Result<ActionEdit, ApiError> {
         let members = body
             .members()
             .ok_or_else(|| ApiError::malformed("Object expected in field 'exec'"))?;
-        let own = &caller.identity.namespace.name;
         let exec = match members.get_some("exec") {
             None => None,
             Some(value) => Some(Exec::from_request(value, &self.config.manifest).map_err(
@@ -170,7 +175,7 @@ impl Controller {
                 },
             )?),
         };
-        let common = CommonEdit::parse(&body)?;
+        let common = CommonEdit::parse(body)?;
         check_size(
             "exec",
             exec.as_ref().map_or(0, Exec::size),

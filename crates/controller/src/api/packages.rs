@@ -35,8 +35,8 @@ impl Controller {
                 list,
             ));
         }
-        let packages = self.entities.list::<WhiskPackage>(&query).await?;
-        Ok(list_reply(packages.iter().map(WhiskPackage::to_summary)))
+        let list = self.entities.list(&query, WhiskPackage::to_summary);
+        Ok(list_reply(list.await?))
     }
 
     /// `GET …/packages/{name}`
@@ -63,16 +63,16 @@ impl Controller {
             }
         };
         let (mut actions, mut feeds) = (Vec::new(), Vec::new());
-        for action in self.actions_in(provider).await? {
+        let entry = |action: WhiskAction| {
             let entry = serde_json::json!({"name": action.name, "version": action.version});
             let mut entry = Json::of(&entry).members().unwrap_or_default();
             entry.set("annotations".to_owned(), Json::of(&action.annotations));
-            let list = if action.annotations.get("feed").is_some() {
-                &mut feeds
-            } else {
-                &mut actions
-            };
-            list.push(entry.to_json());
+            let is_feed = action.annotations.get("feed").is_some();
+            (is_feed, entry.to_json())
+        };
+        for (is_feed, entry) in self.actions_in(provider, entry).await? {
+            let list = if is_feed { &mut feeds } else { &mut actions };
+            list.push(entry);
         }
         Ok(Reply::json(package.to_view(&actions, &feeds)))
     }
@@ -83,7 +83,7 @@ impl Controller {
         caller: &Caller<'_>,
         name: &EntityName,
     ) -> Result<Reply, ApiError> {
-        let edit = CommonEdit::parse(&caller.request.json()?)?;
+        let edit = CommonEdit::parse(&caller.request.json().await?)?;
         edit.check_sizes(self.config.limits.parameters)?;
         let overwrite = caller.request.query.flag("overwrite", false)?;
         let late = edit.late()?;
@@ -165,15 +165,15 @@ impl Controller {
         let full_name = package_name(caller, name);
         let stored = self.entities.require::<WhiskPackage>(&full_name).await?;
         if stored.entity.binding.is_none() {
-            let actions = self.actions_in(stored.entity.path()).await?;
+            let name_of = |action: WhiskAction| action.qualified_name();
+            let actions = self.actions_in(stored.entity.path(), name_of).await?;
             if !actions.is_empty() && !force {
                 return Err(ApiError::new(
                     StatusCode::CONFLICT,
                     messages::package_not_empty(actions.len()),
                 ));
             }
-            for action in actions {
-                let name = action.qualified_name();
+            for name in actions {
                 if let Some(found) = self.entities.get::<WhiskAction>(&name).await? {
                     self.entities.delete(&name, &found.revision).await?;
                 }
@@ -183,7 +183,12 @@ impl Controller {
         Ok(Reply::json(stored.entity.to_api()))
     }
 
-    async fn actions_in(&self, package: EntityPath) -> Result<Vec<WhiskAction>, ApiError> {
+    /// Reads the actions of a package, and keeps of each what `keep` returns.
+    async fn actions_in<K>(
+        &self,
+        package: EntityPath,
+        keep: impl Fn(WhiskAction) -> K,
+    ) -> Result<Vec<K>, ApiError> {
         let query = ArtifactQuery {
             collection: Collection::Actions,
             scope: Scope::Path(package),
@@ -191,7 +196,7 @@ impl Controller {
             limit: 0,
             only_public: false,
         };
-        Ok(self.entities.list(&query).await?)
+        Ok(self.entities.collect(&query, keep).await?)
     }
 
     /// The provider of a binding must be a plain package that the caller can read.

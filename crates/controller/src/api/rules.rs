@@ -42,7 +42,7 @@ impl Controller {
         caller: &Caller<'_>,
         name: &EntityName,
     ) -> Result<Reply, ApiError> {
-        let edit = CommonEdit::parse(&caller.request.json()?)?;
+        let edit = CommonEdit::parse(&caller.request.json().await?)?;
         let [trigger, action] =
             ["trigger", "action"].map(|part| reference(&edit, part, &caller.namespace));
         let (trigger, action) = (trigger?, action?);
@@ -123,7 +123,7 @@ impl Controller {
         caller: &Caller<'_>,
         name: &EntityName,
     ) -> Result<Reply, ApiError> {
-        let wanted = requested_status(&caller.request.json()?)?;
+        let wanted = requested_status(&caller.request.json().await?)?;
         let rule = self
             .entities
             .require::<WhiskRule>(&rule_name(caller, name))
@@ -213,10 +213,9 @@ impl Controller {
             return Ok(());
         }
         rules.insert(key, link);
-        Ok(self
-            .entities
+        self.entities
             .put(WhiskEntity::Trigger(trigger), Some(revision))
-            .await?)
+            .await
     }
 
     /// Takes a rule's link out of its trigger, if that is there.
@@ -237,10 +236,9 @@ impl Controller {
         {
             return Ok(());
         }
-        Ok(self
-            .entities
+        self.entities
             .put(WhiskEntity::Trigger(trigger), Some(revision))
-            .await?)
+            .await
     }
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use oxwhisk_entity::{ActivationId, Json, WhiskActivation};
 use oxwhisk_store::{
     ActivationQuery, ActivationStore, ArtifactQuery, ArtifactStore, Collection, Document,
-    DocumentId, NewDocument, Revision, StoreError,
+    DocumentId, NewDocument, Page, Revision, StoreError,
 };
 
 use super::ActionSpec;
@@ -82,7 +82,7 @@ impl ArtifactStore for FakeArtifacts {
         unimplemented!("an invoker does not write entities")
     }
 
-    async fn list(&self, _: &ArtifactQuery) -> Result<Vec<Document>, StoreError> {
+    async fn list(&self, _: &ArtifactQuery) -> Result<Page<Document, DocumentId>, StoreError> {
         unimplemented!("an invoker does not list entities")
     }
 
@@ -149,7 +149,10 @@ impl ActivationStore for FakeRecords {
         Ok(self.find(id))
     }
 
-    async fn list(&self, _: &ActivationQuery) -> Result<Vec<Arc<WhiskActivation>>, StoreError> {
+    async fn list(
+        &self,
+        _: &ActivationQuery,
+    ) -> Result<Page<Arc<WhiskActivation>, ActivationId>, StoreError> {
         unimplemented!("an invoker does not list records")
     }
 
