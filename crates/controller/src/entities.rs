@@ -245,8 +245,9 @@ impl EntityStore {
         self.artifacts.count(query).await
     }
 
-    /// Returns the action as the API shows it, with its code in place if that is kept beside the document.
-    pub(crate) async fn with_code(&self, action: &WhiskAction) -> Result<Json, ApiError> {
+    /// Returns the action as the API shows it, with its code in place if that is kept beside the document; `None` if that
+    /// code is gone: this is no longer the action's state.
+    pub(crate) async fn with_code(&self, action: &WhiskAction) -> Result<Option<Json>, ApiError> {
         let mut whole = action.clone();
         let name = match &action.exec {
             Exec::Code(exec) => exec.code.as_ref().and_then(own_attachment),
@@ -254,10 +255,13 @@ impl EntityStore {
         };
         let Some(name) = name else {
             let size = usize::try_from(action.exec.size()).unwrap_or(usize::MAX);
-            return large::work(size, move || whole.to_api()).await;
+            return large::work(size, move || Some(whole.to_api())).await;
         };
         let id = DocumentId::from(&action.qualified_name());
-        let content = self.artifacts.attachment(&id, &name).await?;
+        let content = match self.artifacts.attachment(&id, &name).await {
+            Err(StoreError::Missing { .. }) => return Ok(None),
+            content => content?,
+        };
         large::work(content.len(), move || {
             if let Exec::Code(exec) = &mut whole.exec {
                 let code = if exec.binary {
@@ -267,9 +271,14 @@ impl EntityStore {
                 };
                 exec.code = Some(Code::Inline(code.into()));
             }
-            whole.to_api()
+            Some(whole.to_api())
         })
         .await
+    }
+
+    /// Makes the next look at an action ask the store.
+    pub(crate) fn forget_action(&self, action: &WhiskAction) {
+        self.forget(&DocumentId::from(&action.qualified_name()));
     }
 
     fn forget(&self, id: &DocumentId) {

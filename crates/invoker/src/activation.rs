@@ -29,6 +29,9 @@ use crate::{messages, record, request, resolver};
 /// How long the end of the log is waited for after a developer error that the runtime itself reported.
 const LOG_WAIT_AFTER_ERROR: Duration = Duration::from_millis(100);
 
+/// How often an action that is overwritten again and again is looked for before it counts as removed.
+const REFETCHES: u32 = 10;
+
 /// The container of an activation, and what the two owe each other.
 #[derive(Debug)]
 pub(crate) struct Place {
@@ -101,8 +104,8 @@ pub(crate) async fn initialize(mut place: Place, mut ready: ReadyJob) {
     }
     let code = match ready.action.quoted_code(&*context.artifacts).await {
         Ok(code) => code,
-        // The code is replaced together with its document: look for the new one, once.
-        Err(FetchError::Removed) if ready.job.refetches == 0 => {
+        // The code is replaced together with its document: look for the new one.
+        Err(FetchError::Removed) if ready.job.refetches < REFETCHES => {
             return place.report.send(Mail::Stale(Box::new(ready))).await;
         }
         Err(error) => {

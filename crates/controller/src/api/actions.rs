@@ -16,8 +16,11 @@ use crate::controller::Controller;
 use crate::entities::{Stored, WhiskEntity};
 use crate::entitlement::Resource;
 use crate::http::{ApiError, ListQuery, Reply};
-use crate::invocation::action_name;
+use crate::invocation::{ResolvedAction, action_name};
 use crate::{large, messages};
+
+/// How often an action that is overwritten again and again is looked at to show its code.
+const REREADS: u32 = 10;
 
 /// A request to write an action.
 #[derive(Debug)]
@@ -84,11 +87,11 @@ impl Controller {
         let with_code = caller.request.query.flag("code", true)?;
         let name = action_name(&caller.namespace, entity.package.as_ref(), &entity.name);
         let resolved = self.resolve(&name).await?;
+        if with_code {
+            return Ok(Reply::json(self.whole_action(&name, resolved).await?));
+        }
         let mut action = resolved.action;
         action.parameters = resolved.parameters;
-        if with_code {
-            return Ok(Reply::json(self.entities.with_code(&action).await?));
-        }
         action.exec = action.exec.without_code();
         let shown = action.to_api();
         let Some(binding) = resolved.binding else {
@@ -97,6 +100,30 @@ impl Controller {
         let mut members = shown.members().unwrap_or_default();
         members.set("binding".to_owned(), Json::from(binding.as_str()));
         Ok(Reply::json(members.to_json()))
+    }
+
+    /// Shows an action with its code, which is replaced together with its document: where it is gone, the newest state
+    /// of the action is looked at.
+    async fn whole_action(
+        &self,
+        name: &FullyQualifiedName,
+        found: ResolvedAction,
+    ) -> Result<Json, ApiError> {
+        let mut found = found;
+        for _ in 0..REREADS {
+            let ResolvedAction {
+                mut action,
+                parameters,
+                ..
+            } = found;
+            action.parameters = parameters;
+            if let Some(whole) = self.entities.with_code(&action).await? {
+                return Ok(whole);
+            }
+            self.entities.forget_action(&action);
+            found = self.resolve(name).await?;
+        }
+        Err(ApiError::conflict())
     }
 
     /// `PUT …/actions/[pkg/]{name}`
@@ -113,6 +140,10 @@ impl Controller {
         let overwrite = caller.request.query.flag("overwrite", false)?;
         let details = Details::parse(&edit.common)?;
         self.check_action_limits(caller, details.limits)?;
+        let _package_stays = match &entity.package {
+            Some(_) => Some(self.packages.read().await),
+            None => None,
+        };
         let name = self.writable_name(caller, entity).await?;
         let existing = self.entities.get::<WhiskAction>(&name).await?;
         if existing.is_some() && !overwrite {
@@ -136,6 +167,7 @@ impl Controller {
             }) => (updated(old, edit, &details, now), Some(revision)),
         };
         let whole = self.entities.with_code(&action).await?;
+        let whole = whole.ok_or_else(ApiError::conflict)?;
         self.entities
             .put(WhiskEntity::Action(action), replaces)
             .await?;
@@ -151,6 +183,7 @@ impl Controller {
         let name = self.writable_name(caller, entity).await?;
         let stored = self.entities.require::<WhiskAction>(&name).await?;
         let whole = self.entities.with_code(&stored.entity).await?;
+        let whole = whole.ok_or_else(ApiError::conflict)?;
         self.entities.delete(&name, &stored.revision).await?;
         Ok(Reply::json(whole))
     }

@@ -5,7 +5,7 @@ use oxwhisk_entity::{
     Binding, EntityName, EntityPath, FullyQualifiedName, Json, Parameters, SemVer, WhiskAction,
     WhiskPackage,
 };
-use oxwhisk_store::{ArtifactQuery, Collection, Scope};
+use oxwhisk_store::{ArtifactQuery, Collection, Scope, StoreError};
 
 use super::Caller;
 use super::edit::{CommonEdit, already_exists, count_reply, list_reply};
@@ -163,6 +163,7 @@ impl Controller {
     ) -> Result<Reply, ApiError> {
         let force = caller.request.query.flag("force", false)?;
         let full_name = package_name(caller, name);
+        let _alone = self.packages.write().await;
         let stored = self.entities.require::<WhiskPackage>(&full_name).await?;
         if stored.entity.binding.is_none() {
             let name_of = |action: WhiskAction| action.qualified_name();
@@ -174,13 +175,23 @@ impl Controller {
                 ));
             }
             for name in actions {
-                if let Some(found) = self.entities.get::<WhiskAction>(&name).await? {
-                    self.entities.delete(&name, &found.revision).await?;
-                }
+                self.delete_whatever_state(&name).await?;
             }
         }
         self.entities.delete(&full_name, &stored.revision).await?;
         Ok(Reply::json(stored.entity.to_api()))
+    }
+
+    /// Deletes an action of a package that goes as a whole; somebody else may be deleting it too.
+    async fn delete_whatever_state(&self, name: &FullyQualifiedName) -> Result<(), ApiError> {
+        while let Some(found) = self.entities.get::<WhiskAction>(name).await? {
+            match self.entities.delete(name, &found.revision).await {
+                Ok(()) => return Ok(()),
+                Err(StoreError::Conflict { .. } | StoreError::Missing { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 
     /// Reads the actions of a package, and keeps of each what `keep` returns.
