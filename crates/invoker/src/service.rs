@@ -141,7 +141,9 @@ impl Invoker {
             biased;
             Some(notice) = self.notices.1.recv() => self.noticed(notice),
             Some(fetched) = self.fetches.join_next() => self.fetched(fetched),
-            Some(_) = self.tasks.join_next() => {}
+            Some(ended) = self.tasks.join_next() => if let Err(error) = ended {
+                tracing::error!(%error, "a task of the invoker died");
+            },
             Some(query) = self.queries.recv() => {
                 // Whoever asked may have gone.
                 let _ = query.send(self.status());

@@ -47,7 +47,7 @@ impl Controller {
             caller.request.body.len() as u64,
             self.config.limits.payload,
         )?;
-        let body = caller.request.optional_json()?;
+        let body = caller.request.optional_json().await?;
         if body.kind() != JsonKind::Object {
             return Err(ApiError::malformed("JSON object expected"));
         }

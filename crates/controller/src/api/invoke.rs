@@ -33,7 +33,7 @@ impl Controller {
         let blocking = request.query.flag("blocking", false)?;
         let only_result = request.query.flag("result", false)?;
         let wait = wait_of(&request.query)?;
-        let payload = request.optional_json()?;
+        let payload = request.optional_json().await?;
         if payload.kind() != JsonKind::Object {
             return Err(ApiError::malformed("JSON object expected"));
         }

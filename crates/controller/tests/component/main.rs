@@ -3,5 +3,6 @@
 
 mod entities;
 mod invocations;
+mod lists;
 mod support;
 mod web;
