@@ -1,4 +1,4 @@
-//! Public clients against the program, each test file of `tests/clients` on a server of its own.
+//! Public clients and a browser against the program, each test file of `tests/clients` on a server of its own.
 //!
 //! Their packages must be there: `cargo xtask test` installs them.
 #![expect(clippy::unwrap_used, reason = "tests may panic")]
@@ -56,6 +56,11 @@ fn package_openwhisk_works() {
 #[test]
 fn package_aio_lib_runtime_works() {
     node_passes(options(), "aio-lib-runtime.test.js");
+}
+
+#[test]
+fn web_actions_work_in_a_browser() {
+    node_passes(options(), "browser.test.js");
 }
 
 #[test]
