@@ -1,18 +1,17 @@
 //! `cargo xtask test`: installs what the tests need, then runs all of them.
 
 use std::io::Write as _;
-use std::os::unix::fs::MetadataExt as _;
 
 use anyhow::Result;
 
-use crate::check;
-use crate::process::{self, cargo, root, run_in};
+use crate::process::{self, cargo};
+use crate::{check, install};
 
 pub(crate) fn run() -> Result<()> {
-    install()?;
+    install::all()?;
     check::lints()?;
     cargo(&["test", "--workspace", "--all-features"], &[])?;
-    if is_root()? {
+    if install::is_root()? {
         let needing_root = [
             "--test",
             "full_disk",
@@ -42,23 +41,4 @@ pub(crate) fn run() -> Result<()> {
         "runtimes/python",
     ];
     process::run("python3", &unittest)
-}
-
-fn is_root() -> Result<bool> {
-    Ok(std::fs::metadata("/proc/self")?.uid() == 0)
-}
-
-/// Installs the npm packages that actions find and that the client tests use.
-fn install() -> Result<()> {
-    for folder in ["runtimes/nodejs", "tests/clients"] {
-        let folder = root().join(folder);
-        if folder.join("package-lock.json").exists() {
-            run_in(
-                &folder,
-                "npm",
-                &["ci", "--no-audit", "--no-fund", "--loglevel=error"],
-            )?;
-        }
-    }
-    Ok(())
 }

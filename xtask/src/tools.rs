@@ -20,23 +20,28 @@ pub(crate) fn typos() -> Result<String> {
     if exists("typos") {
         return Ok("typos".to_owned());
     }
-    let venv = folder().join("python");
-    let program = text(venv.join("bin/typos"))?;
+    let program = text(folder().join("python/bin/typos"))?;
     if exists(&program) {
         return Ok(program);
     }
     let from_pypi = || {
-        run("python3", &["-m", "venv", &text(venv.clone())?])?;
         let package = format!("typos=={TYPOS}");
-        run(
-            &text(venv.join("bin/pip"))?,
-            &["install", "--quiet", &package],
-        )
+        run(&pip()?, &["install", "--quiet", &package])
     };
     match from_pypi() {
         Ok(()) => Ok(program),
         Err(_) => installed_by_cargo("typos-cli", "typos", TYPOS),
     }
+}
+
+/// Returns the program `pip` of a Python environment of our own.
+pub(crate) fn pip() -> Result<String> {
+    let venv = folder().join("python");
+    let program = text(venv.join("bin/pip"))?;
+    if !exists(&program) {
+        run("python3", &["-m", "venv", &text(venv)?])?;
+    }
+    Ok(program)
 }
 
 fn installed_by_cargo(package: &str, name: &str, version: &str) -> Result<String> {
