@@ -15,6 +15,8 @@ pub(crate) fn run() -> Result<()> {
     if is_root()? {
         let needing_root = [
             "--test",
+            "admin",
+            "--test",
             "full_disk",
             "--test",
             "hostile",
@@ -28,7 +30,7 @@ pub(crate) fn run() -> Result<()> {
     } else {
         writeln!(
             std::io::stderr(),
-            "xtask: left out what needs root: full disks, hostile actions of another user"
+            "xtask: left out what needs root: full disks, hostile actions of another user, administration by another user"
         )?;
     }
     process::run("npm", &["test", "--silent", "--prefix", "runtimes/nodejs"])?;
