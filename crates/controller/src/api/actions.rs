@@ -214,7 +214,7 @@ impl Controller {
             exec.as_ref().map_or(0, Exec::size),
             self.config.limits.exec,
         )?;
-        common.check_sizes(self.config.limits.parameters)?;
+        common.check_sizes(self.parameter_size(caller.identity))?;
         let exec = exec.map(|exec| match exec {
             Exec::Sequence(components) => Exec::Sequence(
                 components

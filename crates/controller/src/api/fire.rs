@@ -45,7 +45,7 @@ impl Controller {
         check_size(
             "Request",
             caller.request.body.len() as u64,
-            self.config.limits.payload,
+            self.payload_size(caller.identity),
         )?;
         let body = caller.request.optional_json().await?;
         if body.kind() != JsonKind::Object {

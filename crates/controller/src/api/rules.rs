@@ -49,7 +49,7 @@ impl Controller {
         let named: Vec<_> = [&trigger, &action].into_iter().flatten().cloned().collect();
         self.entitled_to_all(caller.identity, Privilege::Read, &named)
             .await?;
-        edit.check_sizes(self.config.limits.parameters)?;
+        edit.check_sizes(self.parameter_size(caller.identity))?;
         let overwrite = caller.request.query.flag("overwrite", false)?;
         let late = edit.late()?;
         let full_name = rule_name(caller, name);
