@@ -5,8 +5,8 @@ use std::os::unix::fs::MetadataExt as _;
 
 use anyhow::Result;
 
-use crate::check;
 use crate::process::{self, cargo, root, run_in};
+use crate::{check, tools};
 
 pub(crate) fn run() -> Result<()> {
     install()?;
@@ -48,8 +48,9 @@ fn is_root() -> Result<bool> {
     Ok(std::fs::metadata("/proc/self")?.uid() == 0)
 }
 
-/// Installs the npm packages that actions find and that the client tests use.
+/// Installs the npm packages that actions find and that the client tests use, and what checks the API's description.
 fn install() -> Result<()> {
+    tools::api_checkers()?;
     for folder in ["runtimes/nodejs", "tests/clients"] {
         let folder = root().join(folder);
         if folder.join("package-lock.json").exists() {
