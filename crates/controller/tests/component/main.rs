@@ -2,6 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 mod entities;
+mod feeds;
 mod invocations;
+mod namespaces;
+mod refusals;
+mod shapes;
 mod support;
 mod web;
