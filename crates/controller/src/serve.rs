@@ -20,6 +20,7 @@ use crate::controller::Controller;
 use crate::http::{ErrorForm, Reply, Request, RequestId, ResponseBody, Target, TargetError};
 use crate::messages;
 use crate::patient::Patient;
+use crate::router;
 
 /// How long the head of a request may take, and how long a connection may be idle.
 const HEAD_PATIENCE: Duration = Duration::from_secs(70);
@@ -262,9 +263,9 @@ fn is_known(method: &Method) -> bool {
         Method::HEAD,
         Method::OPTIONS,
         Method::PATCH,
-        Method::TRACE,
     ]
     .contains(method)
+        || router::is_exotic(method)
 }
 
 /// An answer below the routes: a text and no transaction id.

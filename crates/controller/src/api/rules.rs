@@ -10,7 +10,7 @@ use oxwhisk_entity::{
 };
 
 use super::Caller;
-use super::edit::{CommonEdit, already_exists};
+use super::edit::{CommonEdit, already_exists, check_size};
 use crate::controller::Controller;
 use crate::entities::{EntityKind, Stored, WhiskEntity};
 use crate::http::{ApiError, Reply};
@@ -125,6 +125,11 @@ impl Controller {
         caller: &Caller<'_>,
         name: &EntityName,
     ) -> Result<Reply, ApiError> {
+        check_size(
+            "Request",
+            caller.request.body.len() as u64,
+            self.config.limits.payload,
+        )?;
         let wanted = requested_status(&caller.request.json().await?)?;
         let _alone = self.rules.lock().await;
         let rule = self

@@ -177,7 +177,11 @@ impl From<&str> for Json {
 
 impl From<bool> for Json {
     fn from(value: bool) -> Self {
-        let raw = if value { RawValue::TRUE } else { RawValue::FALSE };
+        let raw = if value {
+            RawValue::TRUE
+        } else {
+            RawValue::FALSE
+        };
         Self(raw.to_owned().into())
     }
 }
