@@ -224,3 +224,6 @@ impl LoadBalancer {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;
