@@ -174,3 +174,43 @@ test('packages and triggers are kept, namespaces told', async () => {
   await ow.triggers.delete('bell')
   assert.deepEqual(await ow.namespaces.list(), ['guest'])
 })
+
+test('rules lead from triggers to actions', async () => {
+  await ow.actions.update({ name: 'greet', action: GREET, kind: 'nodejs:default' })
+  await ow.triggers.create({ name: 'bell', trigger: { parameters: [{ key: 'name', value: 'Trigger' }] } })
+  const rule = await ow.rules.create({ name: 'door', trigger: 'bell', action: 'greet' })
+  assert.equal(rule.status, 'active')
+  const { activationId } = await ow.triggers.invoke({ name: 'bell', params: { name: 'Event' } })
+  const fired = await settled(() => ow.activations.get(activationId))
+  const [entry] = fired.logs.map(line => JSON.parse(line))
+  assert.equal(entry.rule, 'guest/door')
+  const run = await settled(() => ow.activations.get(entry.activationId))
+  assert.deepEqual(run.response.result, { text: 'Hello, Event' })
+  await ow.rules.disable({ name: 'door' })
+  assert.equal((await ow.rules.get({ name: 'door' })).status, 'inactive')
+  await ow.rules.enable({ name: 'door' })
+  assert.equal((await ow.rules.get({ name: 'door' })).status, 'active')
+  assert.ok((await ow.rules.list()).some(found => found.name === 'door'))
+  await ow.rules.delete({ name: 'door' })
+  await ow.triggers.delete('bell')
+  await ow.actions.delete('greet')
+})
+
+// invocation §4.3
+test('a feed action is told of the life of its trigger', async () => {
+  const echo = 'main = args => args'
+  await ow.packages.update({ name: 'news', package: {} })
+  await ow.actions.update({ name: 'news/changes', action: echo, kind: 'nodejs:default', annotations: { feed: true } })
+  await ow.triggers.create({ name: 'siren', trigger: { annotations: [{ key: 'feed', value: '/_/news/changes' }] } })
+  const lives = { create: 'CREATE', get: 'READ', update: 'UPDATE', delete: 'DELETE' }
+  for (const [method, lifecycleEvent] of Object.entries(lives)) {
+    const { response } = await ow.feeds[method]({ name: 'news/changes', trigger: 'siren', params: { every: 5 } })
+    const { authKey, ...told } = response.result
+    assert.deepEqual(told, { lifecycleEvent, triggerName: '/_/siren', every: 5 })
+    assert.equal(authKey, target().api_key)
+  }
+  assert.deepEqual((await ow.packages.get('news')).feeds.map(feed => feed.name), ['changes'])
+  await ow.triggers.delete('siren')
+  await ow.actions.delete('news/changes')
+  await ow.packages.delete('news')
+})
