@@ -49,7 +49,7 @@ impl Controller {
     fn route_server(&self, request: &Request, path: &str) -> Result<Reply, ApiError> {
         let get = request.method == Method::GET;
         match path {
-            _ if request.method == Method::OPTIONS => Ok(Reply::text("OK").with_cors(Cors::Server)),
+            _ if request.method == Method::OPTIONS => Ok(Reply::ok().with_cors(Cors::Server)),
             "/" | "/ping" if !get => Err(ApiError::bad_method("GET, OPTIONS")),
             "/" => Ok(self.info()),
             "/ping" => Ok(Reply::text("pong").with_cors(Cors::Absent)),
@@ -84,7 +84,7 @@ impl Controller {
             };
         }
         match (&request.method, below) {
-            (&Method::OPTIONS, _) => return Ok(Reply::text("OK")),
+            (&Method::OPTIONS, _) => return Ok(Reply::ok()),
             (&Method::GET, "" | "/") => return Ok(self.version()),
             (&Method::GET, "/api-docs" | "/api-docs/") => return Ok(self.api_docs()),
             (&Method::GET, "/docs") => {

@@ -140,7 +140,7 @@ impl Controller {
                 ));
             }
         }
-        Ok(Reply::text("OK"))
+        Ok(Reply::ok())
     }
 
     /// What the trigger says of a rule; inactive without a trigger or a link.

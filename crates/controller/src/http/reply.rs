@@ -20,6 +20,8 @@ pub(crate) enum Entity {
     Json(Json),
     /// Plain text in UTF-8.
     Text(String),
+    /// What a bare status says; whatever a caller accepts, this is no reason to refuse.
+    Reason(&'static str),
     /// A page in UTF-8.
     Html(String),
     /// A text in UTF-8 of another media type.
@@ -66,6 +68,11 @@ impl Reply {
         Self::new(StatusCode::OK, Entity::Text(text.to_owned()))
     }
 
+    /// 200 and nothing to tell.
+    pub(crate) fn ok() -> Self {
+        Self::new(StatusCode::OK, Entity::Reason("OK"))
+    }
+
     /// The same with other CORS headers.
     pub(crate) fn with_cors(mut self, cors: Cors) -> Self {
         self.cors = cors;
@@ -98,11 +105,12 @@ impl Reply {
         self.build(request)
     }
 
-    /// What `Accept` is enforced on: successes, and redirections but for those of our own, which have a page
-    /// (observed.md, invocation §9.8).
+    /// What `Accept` is enforced on: successes that tell something (rest-api.md §2.1), and redirections but for those of our
+    /// own, which have a page (observed.md, invocation §9.8).
     fn is_negotiated(&self) -> bool {
+        let is_bare = matches!(self.entity, Entity::Reason(_));
         let own_page = matches!(self.entity, Entity::Html(_));
-        self.status.is_success() || (self.status.is_redirection() && !own_page)
+        (self.status.is_success() && !is_bare) || (self.status.is_redirection() && !own_page)
     }
 
     fn is_accepted(&self, media_type: &str, request: &HeaderMap) -> bool {
@@ -182,7 +190,7 @@ impl Entity {
         match self {
             Self::Empty | Self::Typed { .. } | Self::Binary { .. } => None,
             Self::Json(_) => Some("application/json"),
-            Self::Text(_) => Some("text/plain; charset=UTF-8"),
+            Self::Text(_) | Self::Reason(_) => Some("text/plain; charset=UTF-8"),
             Self::Html(_) => Some("text/html; charset=UTF-8"),
         }
     }
@@ -193,6 +201,7 @@ impl Entity {
             Self::Json(json) => Bytes::copy_from_slice(json.text().as_bytes()),
             Self::Text(text) | Self::Html(text) | Self::Typed { text, .. } => text.into(),
             Self::Binary { bytes, .. } => bytes,
+            Self::Reason(text) => Bytes::from_static(text.as_bytes()),
         }
     }
 }
