@@ -20,6 +20,7 @@ pub(crate) fn all() -> Result<()> {
         run_in(&root().join(folder), "npm", &arguments)?;
     }
     programs()?;
+    tools::api_checkers()?;
     python_packages(&root().join("runtimes/python"))
 }
 

@@ -14,6 +14,8 @@ pub(crate) fn run() -> Result<()> {
     if install::is_root()? {
         let needing_root = [
             "--test",
+            "admin",
+            "--test",
             "full_disk",
             "--test",
             "hostile",
@@ -27,7 +29,7 @@ pub(crate) fn run() -> Result<()> {
     } else {
         writeln!(
             std::io::stderr(),
-            "xtask: left out what needs root: full disks, hostile actions of another user"
+            "xtask: left out what needs root: full disks, hostile actions of another user, administration by another user"
         )?;
     }
     process::run("npm", &["test", "--silent", "--prefix", "runtimes/nodejs"])?;

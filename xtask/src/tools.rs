@@ -1,5 +1,6 @@
 //! Programs that the checks need beside Rust, installed below `target/tools` when they are missing.
 
+use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
@@ -42,6 +43,24 @@ pub(crate) fn pip() -> Result<String> {
         run("python3", &["-m", "venv", &text(venv)?])?;
     }
     Ok(program)
+}
+
+/// Installs what `crates/server/tests/api_description.rs` runs, from PyPI: a fuzzer and a validator of API descriptions.
+pub(crate) fn api_checkers() -> Result<()> {
+    let venv = folder().join("openapi");
+    let requirements = root().join("tests/openapi/requirements.txt");
+    let wanted = fs::read(&requirements).context("could not read the requirements")?;
+    // The copy says what is installed.
+    let installed = venv.join("requirements.txt");
+    if fs::read(&installed).is_ok_and(|found| found == wanted) {
+        return Ok(());
+    }
+    run("python3", &["-m", "venv", &text(venv.clone())?])?;
+    run(
+        &text(venv.join("bin/pip"))?,
+        &["install", "--quiet", "--requirement", &text(requirements)?],
+    )?;
+    fs::write(installed, wanted).context("could not note what was installed")
 }
 
 fn installed_by_cargo(package: &str, name: &str, version: &str) -> Result<String> {

@@ -151,10 +151,7 @@ impl Controller {
             publish: false,
             updated: self.clock.epoch_ms(),
         };
-        self.entities
-            .put(WhiskEntity::Action(action), None)
-            .await
-            .map_err(ApiError::from)?;
+        self.entities.put(WhiskEntity::Action(action), None).await?;
         Ok(())
     }
 
@@ -239,7 +236,6 @@ impl Controller {
                 .await;
         }
         let content = resolved.merged(invocation.payload);
-        let timeout = resolved.timeout();
         let message = self.message(
             &resolved,
             &invocation.user,
@@ -249,20 +245,15 @@ impl Controller {
         );
         let id = message.activation_id;
         let Some(wait) = invocation.wait else {
-            self.balancer
-                .publish(message, timeout, Durability::Durable)
-                .await?;
+            self.balancer.publish(message, Durability::Durable).await?;
             return Ok(Outcome::Accepted(id));
         };
-        let flight = self
-            .balancer
-            .publish(message, timeout, Durability::Volatile)
-            .await?;
+        let flight = self.balancer.publish(message, Durability::Volatile).await?;
         let InFlight { mut result, sent } = flight;
         let activation = match tokio::time::timeout(wait, &mut result).await {
-            Ok(activation) => activation.ok(),
+            Ok(Ok(activation)) => Some(activation),
             // From here on the caller knows the identifier only, so the activation must survive a crash.
-            Err(_) => match sent.persist().await {
+            Ok(Err(_)) | Err(_) => match sent.persist().await {
                 Ok(()) => None,
                 // What cannot be promised is waited for.
                 Err(_) => result.await.ok(),

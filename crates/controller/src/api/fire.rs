@@ -45,9 +45,9 @@ impl Controller {
         check_size(
             "Request",
             caller.request.body.len() as u64,
-            self.config.limits.payload,
+            self.payload_size(caller.identity),
         )?;
-        let body = caller.request.optional_json()?;
+        let body = caller.request.optional_json().await?;
         if body.kind() != JsonKind::Object {
             return Err(ApiError::malformed("JSON object expected"));
         }

@@ -2,22 +2,26 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-use http_body_util::Full;
 use hyper::ext::ReasonPhrase;
 use oxwhisk_entity::{ActivationId, Json};
 use serde::Serialize;
 
 use super::headers::{ACTIVATION_ID, REQUEST_ID, put_first};
-use super::{ApiError, Cors, ErrorForm, Request, RequestId, accepts_type, accepts_utf8, pretty};
+use super::{
+    ApiError, Cors, ErrorForm, List, Request, RequestId, ResponseBody, accepts_type, accepts_utf8,
+    pretty,
+};
 use crate::messages;
 
 /// The entity of an answer.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) enum Entity {
     /// None.
     Empty,
     /// A JSON text.
     Json(Json),
+    /// A JSON array that is sent while it is read.
+    List(List),
     /// Plain text in UTF-8.
     Text(String),
     /// What a bare status says; whatever a caller accepts, this is no reason to refuse.
@@ -39,7 +43,7 @@ pub(crate) enum Entity {
 }
 
 /// An answer before its general headers are added.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
@@ -88,7 +92,7 @@ impl Reply {
     }
 
     /// Adds the general headers and checks that the caller takes the answer.
-    pub(crate) fn into_response(self, request: &Request) -> Response<Full<Bytes>> {
+    pub(crate) fn into_response(self, request: &Request) -> Response<ResponseBody> {
         if self.is_negotiated()
             && let Some(offered) = self.entity.media_type()
             && !self.is_accepted(offered, &request.headers)
@@ -142,14 +146,14 @@ impl Reply {
         }
     }
 
-    fn build(self, request: &Request) -> Response<Full<Bytes>> {
+    fn build(self, request: &Request) -> Response<ResponseBody> {
         let mut headers = self.headers;
         put_first(&mut headers, REQUEST_ID, request.id.header());
         self.cors.add_to(&mut headers, &request.headers);
         if let Some(content_type) = self.entity.content_type() {
             headers.insert(header::CONTENT_TYPE, content_type);
         }
-        let mut response = Response::new(Full::new(self.entity.into_bytes()));
+        let mut response = Response::new(self.entity.into_body());
         if self.status.canonical_reason().is_none() {
             // hyper would write `<none>`.
             let nothing = ReasonPhrase::from_static(b"");
@@ -189,19 +193,21 @@ impl Entity {
     fn fixed_type(&self) -> Option<&'static str> {
         match self {
             Self::Empty | Self::Typed { .. } | Self::Binary { .. } => None,
-            Self::Json(_) => Some("application/json"),
+            Self::Json(_) | Self::List(_) => Some("application/json"),
             Self::Text(_) | Self::Reason(_) => Some("text/plain; charset=UTF-8"),
             Self::Html(_) => Some("text/html; charset=UTF-8"),
         }
     }
 
-    fn into_bytes(self) -> Bytes {
-        match self {
+    fn into_body(self) -> ResponseBody {
+        let bytes: Bytes = match self {
+            Self::List(list) => return list.into(),
             Self::Empty => Bytes::new(),
             Self::Json(json) => Bytes::copy_from_slice(json.text().as_bytes()),
             Self::Text(text) | Self::Html(text) | Self::Typed { text, .. } => text.into(),
             Self::Binary { bytes, .. } => bytes,
             Self::Reason(text) => Bytes::from_static(text.as_bytes()),
-        }
+        };
+        bytes.into()
     }
 }
