@@ -12,6 +12,7 @@ pub(crate) fn run() -> Result<()> {
     install()?;
     check::lints()?;
     cargo(&["test", "--workspace", "--all-features"], &[])?;
+    soak()?;
     if is_root()? {
         let needing_root = [
             "--test",
@@ -42,6 +43,16 @@ pub(crate) fn run() -> Result<()> {
         "runtimes/python",
     ];
     process::run("python3", &unittest)
+}
+
+/// Loads the server for a short time; `cargo xtask soak` does it in earnest.
+fn soak() -> Result<()> {
+    cargo(&["build", "--package", "oxwhisk"], &[])?;
+    let short = ["soak", "--clients", "50", "--seconds", "10"];
+    cargo(
+        &["run", "--quiet", "--package", "oxwhisk-bench", "--"],
+        &short.map(str::to_owned),
+    )
 }
 
 fn is_root() -> Result<bool> {
