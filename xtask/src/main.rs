@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod install;
 mod process;
 mod test;
 mod tidy;

@@ -1,9 +1,9 @@
 //! Activations in flight: sent to an invoker, waited for, counted.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use foldhash::HashMap;
 use oxwhisk_bus::{
     AckFeed, Acknowledgement, ActivationMessage, BusError, Durability, InvokerId, MessageBus,
     SentActivation,

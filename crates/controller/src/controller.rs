@@ -77,6 +77,11 @@ impl Controller {
         }
     }
 
+    /// Makes changes of subjects, keys and limits hold for the next request. Without it they hold within a second.
+    pub fn forget_identities(&self) {
+        self.authenticator.forget();
+    }
+
     /// Waits for the sequences and compositions that are being carried out. Nothing new may be asked for any more.
     pub async fn drain(&self) {
         self.tasks.close();

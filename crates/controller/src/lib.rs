@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod api;
+mod api_docs;
 mod auth;
 mod balancer;
 mod body;

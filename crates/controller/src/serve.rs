@@ -20,6 +20,7 @@ use crate::controller::Controller;
 use crate::http::{ErrorForm, Reply, Request, RequestId, ResponseBody, Target, TargetError};
 use crate::messages;
 use crate::patient::Patient;
+use crate::router;
 
 /// How long the head of a request may take, and how long a connection may be idle.
 const HEAD_PATIENCE: Duration = Duration::from_secs(70);
@@ -149,7 +150,9 @@ impl Service {
             .timer(TokioTimer::new())
             .header_read_timeout(head_patience)
             .max_buf_size(MAX_HEAD)
-            .half_close(false)
+            // Without it the connection is read while a request is answered, which costs a buffer a request. What a
+            // handler does ends anyway if its caller goes away.
+            .half_close(true)
             .serve_connection(TokioIo::new(Patient::new(stream, ANSWER_PATIENCE)), service);
         let mut connection = std::pin::pin!(connection);
         let outcome = tokio::select! {
@@ -260,9 +263,9 @@ fn is_known(method: &Method) -> bool {
         Method::HEAD,
         Method::OPTIONS,
         Method::PATCH,
-        Method::TRACE,
     ]
     .contains(method)
+        || router::is_exotic(method)
 }
 
 /// An answer below the routes: a text and no transaction id.

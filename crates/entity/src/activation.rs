@@ -274,12 +274,9 @@ impl WhiskActivation {
     #[must_use]
     pub fn filter_key(&self) -> String {
         let path = self.annotations.get("path").and_then(Json::as_str);
-        match path
-            .as_deref()
-            .map(|path| path.split('/').collect::<Vec<_>>())
-            .as_deref()
-        {
-            Some([_, package, _]) => format!("{package}/{}", self.name),
+        let mut parts = path.as_deref().unwrap_or_default().split('/').skip(1);
+        match (parts.next(), parts.next(), parts.next()) {
+            (Some(package), Some(_), None) => format!("{package}/{}", self.name),
             _ => self.name.to_string(),
         }
     }

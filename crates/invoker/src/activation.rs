@@ -24,7 +24,7 @@ use crate::machine::RunId;
 use crate::outcome::{self, Measured, Outcome};
 use crate::pool::{ContainerKey, PoolEvent};
 use crate::record::{Interval, Timing};
-use crate::{messages, record, request, resolver};
+use crate::{bounds, messages, record, request, resolver};
 
 /// How long the end of the log is waited for after a developer error that the runtime itself reported.
 const LOG_WAIT_AFTER_ERROR: Duration = Duration::from_millis(100);
@@ -162,7 +162,7 @@ pub(crate) async fn run(mut place: Place, mut ready: ReadyJob) {
     let body: Bytes = request::run_body(&ready.job.message, &ready.action, deadline_ms);
     let began = context.clock.now();
     let time_limit = Duration::from_millis(time_limit_ms);
-    let limit = context.config.response;
+    let limit = bounds::of_response(context.config.response, &ready.job.message.user.limits);
     let id = ready.job.message.activation_id;
     let answer = caught(place.container.run(id, body, time_limit, limit))
         .await
@@ -172,7 +172,10 @@ pub(crate) async fn run(mut place: Place, mut ready: ReadyJob) {
     let wait = LogWait::after(&answer);
     match outcome::of_run(
         place.attribute(answer),
-        measured(&context, &ready.action, took),
+        Measured {
+            max: limit.max,
+            ..measured(&context, &ready.action, took)
+        },
     ) {
         Outcome::Over {
             response,

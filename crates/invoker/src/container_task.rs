@@ -357,13 +357,16 @@ impl ContainerTask {
                 let Some((place, ready)) = self.place(run) else {
                     return Some(Event::InitFailed(run));
                 };
-                self.activations.spawn(activation::initialize(place, ready));
+                self.activations
+                    .spawn(Box::pin(activation::initialize(place, ready)));
             }
             Effect::Begin(run) => {
                 let Some((place, ready)) = self.place(run) else {
                     return Some(Event::RunSpoiled(run));
                 };
-                self.activations.spawn(activation::run(place, ready));
+                // Boxed, since a future of this size is otherwise copied three times on its way into a task.
+                self.activations
+                    .spawn(Box::pin(activation::run(place, ready)));
             }
             Effect::Return(run) => {
                 if let Some(ready) = self.take_job(run) {

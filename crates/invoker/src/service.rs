@@ -3,11 +3,12 @@
 mod containers;
 mod drain;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
+use foldhash::{HashMap, HashMapExt};
 use oxwhisk_bus::{ActivationFeed, BusError, Delivery};
 use oxwhisk_container::ContainerId;
 use oxwhisk_entity::{ActivationResponse, LimitsPatch};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use http::StatusCode;
 use oxwhisk_entity::json::JsonKind;
 use oxwhisk_entity::{
-    ActionLimits, EntityName, EntityPath, Exec, ExecError, FullyQualifiedName, Json, LimitsPatch,
-    Parameters, Privilege, SemVer, WhiskAction, WhiskPackage,
+    ActionLimits, EntityName, EntityPath, Exec, ExecError, FullyQualifiedName, Identity, Json,
+    LimitsPatch, Parameters, Privilege, SemVer, WhiskAction, WhiskPackage,
 };
 use oxwhisk_store::{ArtifactQuery, Collection, Scope};
 
@@ -190,12 +190,14 @@ impl Controller {
 
     async fn read_action(self: &Arc<Self>, caller: &Caller<'_>) -> Result<ActionEdit, ApiError> {
         let body = caller.request.json().await?;
-        let own = caller.identity.namespace.name.clone();
-        let controller = Arc::clone(self);
-        large::work(body.size(), move || controller.parse_action(&body, &own)).await?
+        let (controller, identity) = (Arc::clone(self), Arc::clone(caller.identity));
+        large::work(body.size(), move || {
+            controller.parse_action(&body, &identity)
+        })
+        .await?
     }
 
-    fn parse_action(&self, body: &Json, own: &EntityName) -> Result<ActionEdit, ApiError> {
+    fn parse_action(&self, body: &Json, identity: &Identity) -> Result<ActionEdit, ApiError> {
         let members = body
             .members()
             .ok_or_else(|| ApiError::malformed("Object expected in field 'exec'"))?;
@@ -214,12 +216,12 @@ impl Controller {
             exec.as_ref().map_or(0, Exec::size),
             self.config.limits.exec,
         )?;
-        common.check_sizes(self.config.limits.parameters)?;
+        common.check_sizes(self.parameter_size(identity))?;
         let exec = exec.map(|exec| match exec {
             Exec::Sequence(components) => Exec::Sequence(
                 components
                     .iter()
-                    .map(|component| component.resolve(own))
+                    .map(|component| component.resolve(&identity.namespace.name))
                     .collect(),
             ),
             Exec::Code(_) => exec,

@@ -46,7 +46,7 @@ impl Controller {
         check_size(
             "Request",
             caller.request.body.len() as u64,
-            self.config.limits.payload,
+            self.payload_size(caller.identity),
         )?;
         let body = caller.request.optional_json().await?;
         if body.kind() != JsonKind::Object {
@@ -92,8 +92,8 @@ impl Controller {
             written.await?;
         } else {
             let (written, stored) = tokio::join!(written, self.activations.store(Arc::new(record)));
-            written?;
             stored?;
+            written?;
         }
         let body = Json::from_canonical(format!("{{\"activationId\":\"{id}\"}}"));
         Ok(Reply::new(StatusCode::ACCEPTED, Entity::Json(body)).with_activation(id))

@@ -28,7 +28,7 @@ impl Controller {
         check_size(
             "Request",
             request.body.len() as u64,
-            self.config.limits.payload,
+            self.payload_size(caller.identity),
         )?;
         let blocking = request.query.flag("blocking", false)?;
         let only_result = request.query.flag("result", false)?;

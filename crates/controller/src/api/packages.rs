@@ -84,7 +84,7 @@ impl Controller {
         name: &EntityName,
     ) -> Result<Reply, ApiError> {
         let edit = CommonEdit::parse(&caller.request.json().await?)?;
-        edit.check_sizes(self.config.limits.parameters)?;
+        edit.check_sizes(self.parameter_size(caller.identity))?;
         let overwrite = caller.request.query.flag("overwrite", false)?;
         let late = edit.late()?;
         let binding = edit

@@ -10,7 +10,7 @@ use oxwhisk_entity::{
 };
 
 use super::Caller;
-use super::edit::{CommonEdit, already_exists};
+use super::edit::{CommonEdit, already_exists, check_size};
 use crate::controller::Controller;
 use crate::entities::{EntityKind, Stored, WhiskEntity};
 use crate::http::{ApiError, Reply};
@@ -49,7 +49,7 @@ impl Controller {
         let named: Vec<_> = [&trigger, &action].into_iter().flatten().cloned().collect();
         self.entitled_to_all(caller.identity, Privilege::Read, &named)
             .await?;
-        edit.check_sizes(self.config.limits.parameters)?;
+        edit.check_sizes(self.parameter_size(caller.identity))?;
         let overwrite = caller.request.query.flag("overwrite", false)?;
         let late = edit.late()?;
         let full_name = rule_name(caller, name);
@@ -125,6 +125,11 @@ impl Controller {
         caller: &Caller<'_>,
         name: &EntityName,
     ) -> Result<Reply, ApiError> {
+        check_size(
+            "Request",
+            caller.request.body.len() as u64,
+            self.config.limits.payload,
+        )?;
         let wanted = requested_status(&caller.request.json().await?)?;
         let _alone = self.rules.lock().await;
         let rule = self

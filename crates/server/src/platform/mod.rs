@@ -1,14 +1,13 @@
 //! The parts of one process, wired together.
 
+mod administration;
 mod invoker;
 mod journal;
 pub(crate) mod kinds;
 mod listeners;
 mod subjects;
 
-pub(crate) use subjects::guest_key;
-
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +16,7 @@ use oxwhisk_bus::embedded::{EmbeddedBus, EmbeddedConfig as BusConfig};
 use oxwhisk_bus::{ControllerId, InvokerId, MessageBus};
 use oxwhisk_controller::{BuildInfo, Clock as _, Controller, ControllerConfig, Origin, Stores};
 use oxwhisk_entity::{ActivationId, EntityPath, Identity, WhiskActivation};
-use oxwhisk_store::embedded::{EmbeddedConfig as StoreConfig, EmbeddedStore};
+use oxwhisk_store::embedded::{EmbeddedConfig as StoreConfig, EmbeddedStore, OpenError};
 use oxwhisk_store::{ActivationStore as _, SubjectStore as _};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -25,6 +24,7 @@ use tokio::task::JoinHandle;
 
 use crate::clock::SystemClock;
 use crate::settings::Settings;
+use administration::Administration;
 use invoker::{InvokerWork, RunningInvoker};
 use journal::StoreJournal;
 
@@ -53,6 +53,7 @@ pub(crate) struct Platform {
     stop: watch::Sender<bool>,
     acknowledgements: JoinHandle<()>,
     serving: JoinHandle<()>,
+    administration: Option<Administration>,
 }
 
 impl Platform {
@@ -66,10 +67,11 @@ impl Platform {
             let settings = settings.clone();
             move || kinds::discover(&settings)
         });
-        let store = open_store(&settings, role)?;
-        subjects::ensure_stock(&store)
-            .await
-            .context("could not store the stock keys")?;
+        let store = match role {
+            Role::Standalone => open_store(&settings),
+            Role::OneShot => EmbeddedStore::in_memory(store_config(&settings)),
+        };
+        let store = store.context("could not open the store")?;
         let journal = Arc::new(StoreJournal(store.journal()));
         let bus = EmbeddedBus::open(BusConfig::default(), journal)
             .await
@@ -87,16 +89,7 @@ impl Platform {
             unique_name: Some("0".to_owned()),
             user_memory: settings.invoker.user_memory.to_string(),
         };
-        let config = ControllerConfig {
-            id: ControllerId("0".into()),
-            invoker: invoker_id.clone(),
-            limits: settings.limits.clone(),
-            manifest: kinds.manifest.clone(),
-            build: BuildInfo {
-                date: env!("CARGO_PKG_VERSION").to_owned(),
-                number: env!("CARGO_PKG_VERSION").to_owned(),
-            },
-        };
+        let config = controller_config(&settings, &invoker_id, &kinds);
         let stores = Stores {
             artifacts: Arc::new(store.clone()),
             activations: Arc::new(store.clone()),
@@ -127,6 +120,10 @@ impl Platform {
             store: store.clone(),
             bus: bus.clone(),
         };
+        let administration = match role {
+            Role::Standalone => Administration::start(&settings, &store, &controller),
+            Role::OneShot => None,
+        };
         let invoker = RunningInvoker::start(&settings, work, &controller, role).await?;
         Ok(Self {
             controller,
@@ -137,6 +134,7 @@ impl Platform {
             stop,
             acknowledgements,
             serving,
+            administration,
         })
     }
 
@@ -145,12 +143,10 @@ impl Platform {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Returns the identity of the stock namespace `guest`.
-    pub(crate) async fn guest(&self) -> Result<Arc<Identity>> {
+    /// Returns the identity of the stock namespace `guest`, unless it was deleted or blocked.
+    pub(crate) async fn guest(&self) -> Result<Option<Arc<Identity>>> {
         let identity = self.store.identity_by_namespace("guest").await?;
-        identity
-            .map(Arc::new)
-            .context("the namespace `guest` does not exist")
+        Ok(identity.map(Arc::new))
     }
 
     pub(crate) fn epoch_ms(&self) -> u64 {
@@ -193,6 +189,7 @@ impl Platform {
             stop,
             acknowledgements,
             serving,
+            administration,
             ..
         } = self;
         // Without receivers everything has stopped already.
@@ -209,7 +206,28 @@ impl Platform {
         invoker.stop().await;
         bus.shut_down();
         join(acknowledgements).await;
+        // Last, since the store is ours until then.
+        if let Some(administration) = administration {
+            administration.stop().await;
+        }
         drop((controller, bus, store));
+    }
+}
+
+fn controller_config(
+    settings: &Settings,
+    invoker: &InvokerId,
+    kinds: &kinds::Kinds,
+) -> ControllerConfig {
+    ControllerConfig {
+        id: ControllerId("0".into()),
+        invoker: invoker.clone(),
+        limits: settings.limits.clone(),
+        manifest: kinds.manifest.clone(),
+        build: BuildInfo {
+            date: env!("CARGO_PKG_VERSION").to_owned(),
+            number: env!("CARGO_PKG_VERSION").to_owned(),
+        },
     }
 }
 
@@ -222,17 +240,24 @@ async fn join(part: JoinHandle<()>) {
     }
 }
 
-fn open_store(settings: &Settings, role: Role) -> Result<EmbeddedStore> {
-    let config = StoreConfig {
+/// Returns the place of the database.
+pub(crate) fn database(settings: &Settings) -> PathBuf {
+    settings.data_dir.join(DATABASE)
+}
+
+/// Opens the database; makes it with the stock subjects if it is not there.
+///
+/// # Errors
+/// [`OpenError`]; one process at a time can have it open.
+pub(crate) fn open_store(settings: &Settings) -> Result<EmbeddedStore, OpenError> {
+    EmbeddedStore::open(&database(settings), store_config(settings))
+}
+
+fn store_config(settings: &Settings) -> StoreConfig {
+    StoreConfig {
         retention_age: settings.retention_age,
         retention_bytes: settings.retention_size.as_bytes(),
+        initial_subjects: subjects::stock(),
         ..StoreConfig::default()
-    };
-    let opened = match role {
-        Role::OneShot => EmbeddedStore::in_memory(config),
-        Role::Standalone => {
-            EmbeddedStore::open(&Path::new(&settings.data_dir).join(DATABASE), config)
-        }
-    };
-    opened.context("could not open the store")
+    }
 }

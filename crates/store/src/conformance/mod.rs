@@ -71,6 +71,7 @@ macro_rules! conformance_suite {
                 a_blocked_subject_has_no_identity,
                 a_namespace_gives_its_owner,
                 a_uuid_belongs_to_one_subject,
+                a_uuid_belongs_to_one_namespace,
                 a_subject_is_replaced_whole,
                 a_deleted_subject_is_gone,
                 subjects_are_listed_by_namespace,

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use oxwhisk_entity::{ActivationId, WhiskActivation};
+use oxwhisk_entity::{ActivationId, Json, WhiskActivation};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql};
 use tracing::error;
 
@@ -16,6 +16,18 @@ use super::artifacts::limit;
 use super::pending::{Pending, start};
 use super::request::{Operation, RecordRow};
 use super::write::key;
+
+/// Bytes of a record beside its result and its log, generously.
+const REST_OF_RECORD: usize = 768;
+
+/// Writes a record into a text that need not grow.
+fn text(record: &WhiskActivation) -> Result<String, serde_json::Error> {
+    let result = record.response.result.as_ref().map_or(0, Json::size);
+    let log: usize = record.logs.iter().map(|line| line.len() + 3).sum();
+    let mut body = Vec::with_capacity(REST_OF_RECORD + result + log);
+    serde_json::to_writer(&mut body, record)?;
+    String::from_utf8(body).map_err(serde::ser::Error::custom)
+}
 
 /// Identifier and text of a stored record.
 type Stored = ([u8; 16], String);
@@ -191,8 +203,7 @@ impl Drop for Announced<'_> {
 #[async_trait]
 impl ActivationStore for EmbeddedStore {
     async fn store(&self, record: Arc<WhiskActivation>) -> Result<(), StoreError> {
-        let body = serde_json::to_string(&*record)
-            .map_err(|error| StoreError::Unavailable(Box::new(error)))?;
+        let body = text(&record).map_err(|error| StoreError::Unavailable(Box::new(error)))?;
         let filter_key = record.filter_key();
         self.inner.pending.insert(&record, &filter_key);
         let mut announced = Announced {

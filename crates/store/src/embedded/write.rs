@@ -1,5 +1,7 @@
 //! The changes as SQL. Each either returns an outcome, or a failure after which the transaction is void.
 
+use std::collections::HashSet;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use oxwhisk_entity::ActivationId;
@@ -193,9 +195,13 @@ fn delete_document(db: &Connection, id: &DocumentId, revision: &Revision) -> Out
     }
 }
 
-fn put_subject(db: &Connection, subject: &Subject) -> Outcome {
+pub(super) fn put_subject(db: &Connection, subject: &Subject) -> Outcome {
     let name = subject.subject.as_str();
+    let mut uuids = HashSet::new();
     for namespace in &subject.namespaces {
+        if !uuids.insert(namespace.uuid.as_str()) {
+            return Ok(Err(StoreError::Conflict { id: name.into() }));
+        }
         let taken = db
             .prepare_cached("SELECT 1 FROM subject_namespaces WHERE uuid = ?1 AND subject <> ?2")?
             .exists([namespace.uuid.as_str(), name])?;
@@ -208,7 +214,7 @@ fn put_subject(db: &Connection, subject: &Subject) -> Outcome {
         .execute(params![name, subject.blocked])?;
     for (position, namespace) in (0_i64..).zip(&subject.namespaces) {
         db.prepare_cached(
-            "INSERT OR REPLACE INTO subject_namespaces (uuid, subject, position, namespace, key)
+            "INSERT INTO subject_namespaces (uuid, subject, position, namespace, key)
              VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
         .execute(params![

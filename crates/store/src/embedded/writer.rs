@@ -206,7 +206,7 @@ mod tests {
     type Answer = Receiver<Result<Done, StoreError>>;
 
     fn writer(name: &str) -> Writer {
-        let opened = open(&Location::Memory(name.to_owned())).unwrap();
+        let opened = open(&Location::Memory(name.to_owned()), &[]).unwrap();
         let queue = Arc::new(Queue::new());
         Writer::new(opened, queue, Arc::default(), &EmbeddedConfig::default()).unwrap()
     }
