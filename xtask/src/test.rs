@@ -11,6 +11,7 @@ pub(crate) fn run() -> Result<()> {
     install::all()?;
     check::lints()?;
     cargo(&["test", "--workspace", "--all-features"], &[])?;
+    soak()?;
     if install::is_root()? {
         let needing_root = [
             "--test",
@@ -43,4 +44,14 @@ pub(crate) fn run() -> Result<()> {
         "runtimes/python",
     ];
     process::run("python3", &unittest)
+}
+
+/// Loads the server for a short time; `cargo xtask soak` does it in earnest.
+fn soak() -> Result<()> {
+    cargo(&["build", "--package", "oxwhisk"], &[])?;
+    let short = ["soak", "--clients", "50", "--seconds", "10"];
+    cargo(
+        &["run", "--quiet", "--package", "oxwhisk-bench", "--"],
+        &short.map(str::to_owned),
+    )
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use oxwhisk_bus::{ActivationMessage, Durability, TransactionId};
+use oxwhisk_bus::{ActivationMessage, Durability, SentActivation, TransactionId};
 use oxwhisk_entity::{
     ActionLimits, ActivationId, EntityName, EntityPath, Exec, FullyQualifiedName, Identity, Json,
     Parameters, SemVer, WhiskAction, WhiskActivation, WhiskPackage,
@@ -93,6 +93,14 @@ pub enum Outcome {
     Finished(Arc<WhiskActivation>),
     /// It was accepted, durably, and will end later.
     Accepted(ActivationId),
+}
+
+/// An activation on its way of which nobody may be told before it is written down.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    pub(crate) id: ActivationId,
+    /// What is to be made durable; nothing if it is already.
+    pub(crate) unwritten: Option<Arc<dyn SentActivation>>,
 }
 
 /// Why an invocation was refused.
@@ -260,6 +268,36 @@ impl Controller {
             },
         };
         Ok(activation.map_or(Outcome::Accepted(id), Outcome::Finished))
+    }
+
+    /// Sends an action to an invoker and waits neither for its result nor for the disk. Checks are the caller's, as for
+    /// [`Controller::invoke_resolved`].
+    pub(crate) async fn send_resolved(
+        self: &Arc<Self>,
+        resolved: ResolvedAction,
+        invocation: Invocation,
+    ) -> Result<Accepted, ApiError> {
+        let is_deprecated = self
+            .config
+            .manifest
+            .is_deprecated(resolved.action.exec.kind());
+        if is_deprecated || resolved.is_composite() {
+            let id = match self.invoke_resolved(resolved, invocation).await? {
+                Outcome::Accepted(id) => id,
+                Outcome::Finished(activation) => activation.activation_id,
+            };
+            return Ok(Accepted {
+                id,
+                unwritten: None,
+            });
+        }
+        let content = resolved.merged(invocation.payload);
+        let Invocation { user, transid, .. } = invocation;
+        let message = self.message(&resolved, &user, transid, content, false);
+        let id = message.activation_id;
+        let flight = self.balancer.publish(message, Durability::Volatile).await?;
+        let unwritten = Some(flight.sent);
+        Ok(Accepted { id, unwritten })
     }
 
     pub(crate) fn message(
