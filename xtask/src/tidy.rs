@@ -18,6 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("bus", &["entity"]),
     ("store", &["entity"]),
     ("container", &["entity"]),
+    ("client", &["entity"]),
     ("controller", &["entity", "bus", "store"]),
     ("invoker", &["entity", "bus", "store", "container"]),
 ];
