@@ -19,6 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store", &["entity"]),
     ("container", &["entity"]),
     ("client", &["entity"]),
+    ("testing", &["client"]),
     ("controller", &["entity", "bus", "store"]),
     ("invoker", &["entity", "bus", "store", "container"]),
 ];
