@@ -91,7 +91,9 @@ impl Controller {
         if caller.identity.limits.store_activations == Some(false) {
             written.await?;
         } else {
-            let (written, stored) = tokio::join!(written, self.activations.store(Arc::new(record)));
+            // The record first: the store lets it wait for others, and takes it along with what it does not let wait.
+            let stored = self.activations.store(Arc::new(record));
+            let (stored, written) = tokio::join!(stored, written);
             stored?;
             written?;
         }
