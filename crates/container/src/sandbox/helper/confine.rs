@@ -5,13 +5,14 @@ use std::io::Write;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use landlock::{
-    ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset,
-    RulesetAttr, RulesetCreatedAttr, Scope,
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd,
+    Ruleset, RulesetAttr, RulesetCreatedAttr, Scope,
 };
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Gid, Resource, Rlimit, Uid};
 use rustix::thread::{CapabilitySet, CapabilitySets, UnshareFlags};
 
+use super::seccomp::Filters;
 use super::{Failure, InStep};
 use crate::sandbox::wire::Limits;
 
@@ -62,6 +63,36 @@ fn dumpable() -> rustix::io::Result<()> {
 fn unshare_user() -> rustix::io::Result<()> {
     // SAFETY: only the user namespace is left; file descriptors are not concerned.
     unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWUSER) }
+}
+
+/// Leaves the calling process the right to use the network, and no other: an unprivileged user, no
+/// capabilities, no file to write or run, the containers' system call filter.
+pub(super) fn become_dialler(
+    user: u32,
+    privileged: bool,
+    filters: &Filters,
+) -> std::io::Result<()> {
+    let plain = |failure: Failure| std::io::Error::from_raw_os_error(failure.errno);
+    if privileged {
+        rustix::thread::set_thread_groups(&[])?;
+        let (uid, gid) = (Uid::from_raw(user), Gid::from_raw(user));
+        rustix::thread::set_thread_res_gid(gid, gid, gid)?;
+        rustix::thread::set_thread_res_uid(uid, uid, uid)?;
+    }
+    drop_capabilities().map_err(plain)?;
+    let abi = ABI::V6;
+    let refused = |_| std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+    // Reading stays allowed, for the list of resolvers.
+    let status = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_write(abi) | AccessFs::Execute)
+        .and_then(|rules| rules.handle_access(AccessNet::BindTcp))
+        .and_then(|rules| rules.scope(Scope::from_all(abi)))
+        .and_then(Ruleset::create)
+        .and_then(|rules| rules.no_new_privs(false).restrict_self());
+    // A kernel without Landlock has the other bounds; what it has is applied.
+    status.map(drop).map_err(refused)?;
+    filters.apply(true).map_err(plain)
 }
 
 /// Gives up all capabilities for good.
