@@ -6,6 +6,7 @@ pub(crate) mod kinds;
 mod listeners;
 mod subjects;
 
+pub(crate) use invoker::network;
 pub(crate) use subjects::guest_key;
 
 use std::path::Path;
