@@ -40,11 +40,7 @@ async fn servers_are_reached_by_address_and_by_name() {
             let answer = result(&*container, &json!({"url": format!("http://{host}/hello")})).await;
             let text = answer["text"].as_str().unwrap();
             // Who asks is the machine.
-            let expected = [
-                "hello ::ffff:198.51.100.2",
-                "hello 198.51.100.2",
-                "hello 2001:db8:1::2",
-            ];
+            let expected = ["hello 198.51.100.2", "hello 2001:db8:1::2"];
             assert!(expected.contains(&text), "{host}: {text}");
         }
         container.destroy().await;

@@ -128,7 +128,7 @@ pub(crate) const SETTINGS: &[Key] = &[
     ),
     key(
         "invoker.network",
-        "api",
+        "egress",
         "How containers reach the network: `api` (only this server's API), `egress` (the API and the internet, never the host or its neighbours) or `host` (whatever the host reaches). See docs/sandbox.md.",
     ),
     key(

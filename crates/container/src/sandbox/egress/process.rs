@@ -72,6 +72,7 @@ pub(crate) fn run(
     root: &Path,
     confine: impl FnOnce() -> io::Result<()>,
 ) -> io::Result<()> {
+    rustix::thread::set_name(c"oxwhisk-egress")?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = rustix::fs::open(root, flags, Mode::empty())?;
     let world = Rc::new(World {
