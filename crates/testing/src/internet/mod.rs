@@ -30,6 +30,10 @@ pub struct Internet {
 }
 
 impl Internet {
+    /// Variable of [`Internet::command`] with a program (and arguments, separated by blanks) that also
+    /// runs in the internet.
+    pub const SERVER_VARIABLE: &str = "INTERNET_SERVER";
+
     /// Prepares the files.
     ///
     /// # Errors

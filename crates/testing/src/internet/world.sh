@@ -1,5 +1,7 @@
 # Makes a machine and an internet out of network namespaces, and runs a command on that machine.
 #
+# With INTERNET_SERVER set, that command runs in the internet too.
+#
 #   unshare --net --mount --pid --fork --mount-proc --kill-child sh world.sh FOLDER USER COMMAND…
 #
 # This shell is the first process of its pid namespace: when it ends, all else here ends too. The
@@ -46,6 +48,10 @@ until [ -s "$folder/internet.ready" ] && [ -s "$folder/machine.ready" ]; do
     sleep 0.01
 done
 
+if [ -n "${INTERNET_SERVER:-}" ]; then
+    # Words of a command.
+    inside $INTERNET_SERVER &
+fi
 if [ "$user" = 0 ]; then
     "$@"
 else
