@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests may panic")]
 
+mod alone;
 mod bounds;
 mod end;
 mod missing;
@@ -74,7 +75,11 @@ fn run_the_others(user: u32) {
     let copies = Copies::new(user);
     let internet = Internet::new().unwrap();
     let mut command = internet.command(&copies.path("tests"), user);
-    command.args(["--ignored", "--skip", "missing::", "--test-threads", "4"]);
+    command.args(["--ignored", "--skip", "missing::", "--skip", "alone::"]);
+    command.args(["--test-threads", "4"]);
+    copies.pass(command);
+    let mut command = internet.command(&copies.path("tests"), user);
+    command.args(["--ignored", "--test-threads", "1", "alone::"]);
     copies.pass(command);
 }
 

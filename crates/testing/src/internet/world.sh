@@ -13,6 +13,7 @@ set -eu
 folder=$1
 user=$2
 shift 2
+rm -f "$folder"/*.ready
 mount --make-rprivate /
 echo 'nameserver 127.0.0.53' > "$folder/resolv.conf"
 mount --bind "$folder/resolv.conf" /etc/resolv.conf

@@ -90,6 +90,7 @@ pub(crate) fn run(
         },
     )?;
     rustix::io::ioctl_fionbio(&control, true)?;
+    keep_buffers_apart();
     confine()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .max_blocking_threads(1)
@@ -116,6 +117,20 @@ async fn take_orders(control: OwnedFd, world: Rc<World>) -> io::Result<()> {
         let container = watch(container, Interest::READABLE)?;
         // Ends with its container, and this process with the helper.
         tokio::task::spawn_local(serve(world.clone(), tun, Meter::new(traffic), container));
+    }
+}
+
+/// Has the allocator take buffers of connections straight from the system and give them straight back:
+/// so only what was ever used of one takes memory.
+#[cfg_attr(
+    target_env = "gnu",
+    expect(unsafe_code, reason = "std has no settings of the allocator")
+)]
+fn keep_buffers_apart() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: sets a number of the allocator, before there are other threads. A refusal costs memory only.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 64 * 1024);
     }
 }
 

@@ -77,8 +77,11 @@ pub(super) async fn serve(world: Rc<World>, tun: Tun, meter: Meter, container: A
         tokio::select! {
             biased;
             _ended = container.readable() => break,
-            // One that panicked has lost its own connection only.
-            Some(_finished) = tasks.join_next() => {}
+            Some(finished) = tasks.join_next() => {
+                // One that panicked has lost its own connection only.
+                let has_panicked = finished.is_err_and(|error| error.is_panic());
+                debug_assert!(!has_panicked, "a task of a tunnel panicked");
+            }
             ready = shared.tun.readable() => {
                 let take = |packet: &[u8]| shared.take(packet, &mut tasks);
                 let read = ready.and_then(|ready| shared.tun.read(ready, TURNS, take));
@@ -118,13 +121,10 @@ impl Shared {
             // Lost; whoever asks asks again.
             return;
         }
-        self.questions.set(self.questions.get() + 1);
-        let (shared, question) = (self.clone(), question.to_vec());
+        let (asked, question) = (Asked::new(self.clone()), question.to_vec());
         tasks.spawn_local(async move {
+            let shared = &asked.0;
             let answer = dns::answer_datagram(&shared.world.resolvers, &question).await;
-            shared
-                .questions
-                .set(shared.questions.get().saturating_sub(1));
             let received = answer.as_ref().map_or(0, Vec::len);
             if let Some(answer) = answer {
                 shared.tun.send(&packet::datagram(&flow, &answer));
@@ -150,8 +150,8 @@ impl Shared {
                 connections.insert(flow, Slot::Dialling);
                 let (shared, syn) = (self.clone(), syn.to_vec());
                 tasks.spawn_local(async move {
-                    shared.connect(&flow, sequence, &syn).await;
-                    shared.connections.borrow_mut().remove(&flow);
+                    let held = Held { shared, flow };
+                    held.shared.connect(&held.flow, sequence, &syn).await;
                 });
             }
         }
@@ -167,6 +167,13 @@ impl Shared {
                 }
             }
         }
+    }
+
+    /// Forgets a connection.
+    fn release(&self, flow: &Flow) {
+        let released = self.connections.borrow_mut().remove(flow);
+        // Only when the table is free again: more may end with it.
+        drop(released);
     }
 
     /// Lives one connection from its first packet to its end.
@@ -215,7 +222,36 @@ impl Shared {
         })
         .await;
         // The map's copy too, so that a resolver sees the end.
-        self.connections.borrow_mut().remove(flow);
+        self.release(flow);
+    }
+}
+
+/// A place in the table of connections, free again whatever way its task ends.
+struct Held {
+    shared: Rc<Shared>,
+    flow: Flow,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.shared.release(&self.flow);
+    }
+}
+
+/// One of the open questions, whatever way its task ends.
+struct Asked(Rc<Shared>);
+
+impl Asked {
+    fn new(shared: Rc<Shared>) -> Self {
+        shared.questions.set(shared.questions.get() + 1);
+        Self(shared)
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        let questions = &self.0.questions;
+        questions.set(questions.get().saturating_sub(1));
     }
 }
 
@@ -241,3 +277,6 @@ async fn dial(target: SocketAddr) -> Result<TcpStream, Unreachable> {
         Err(_late) => Err(Unreachable::Host),
     }
 }
+
+#[cfg(test)]
+mod tests;

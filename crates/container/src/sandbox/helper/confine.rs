@@ -73,6 +73,8 @@ pub(super) fn become_dialler(
     filters: &Filters,
 ) -> std::io::Result<()> {
     let plain = |failure: Failure| std::io::Error::from_raw_os_error(failure.errno);
+    // Another user may not do this any more.
+    bound_capabilities();
     if privileged {
         rustix::thread::set_thread_groups(&[])?;
         let (uid, gid) = (Uid::from_raw(user), Gid::from_raw(user));
@@ -98,6 +100,18 @@ pub(super) fn become_dialler(
 /// Gives up all capabilities for good.
 pub(super) fn drop_capabilities() -> Result<(), Failure> {
     let step = "drop the capabilities";
+    bound_capabilities();
+    let none = CapabilitySets {
+        effective: CapabilitySet::empty(),
+        permitted: CapabilitySet::empty(),
+        inheritable: CapabilitySet::empty(),
+    };
+    rustix::thread::set_capabilities(None, none).in_step(step)?;
+    rustix::thread::set_no_new_privs(true).in_step(step)
+}
+
+/// Leaves no capability that a program could get.
+fn bound_capabilities() {
     for number in 0..64 {
         // The first refusal names the first capability that this kernel does not know.
         if rustix::thread::remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(
@@ -108,13 +122,6 @@ pub(super) fn drop_capabilities() -> Result<(), Failure> {
             break;
         }
     }
-    let none = CapabilitySets {
-        effective: CapabilitySet::empty(),
-        permitted: CapabilitySet::empty(),
-        inheritable: CapabilitySet::empty(),
-    };
-    rustix::thread::set_capabilities(None, none).in_step(step)?;
-    rustix::thread::set_no_new_privs(true).in_step(step)
 }
 
 /// Sets the limits of a process. Without a control group for memory, its data is bounded here too.
