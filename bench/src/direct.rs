@@ -19,16 +19,18 @@ use tokio::task::JoinSet;
 use crate::load::Round;
 use crate::phases::{ARGUMENTS, Language};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a container may take for anything.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 const MEMORY: ByteSize = ByteSize::mib(256);
-const LIMIT: ResponseLimit = ResponseLimit {
+/// How much of an answer is kept.
+pub(crate) const LIMIT: ResponseLimit = ResponseLimit {
     max: ByteSize::mib(1),
     truncation: ByteSize::mib(1),
 };
 
 /// Keeps the listeners inside containers open, as the server does; nobody calls them here.
 #[derive(Debug, Default)]
-struct Listeners(Mutex<BTreeMap<ContainerId, TcpListener>>);
+pub(crate) struct Listeners(Mutex<BTreeMap<ContainerId, TcpListener>>);
 
 impl ApiListeners for Listeners {
     fn opened(&self, container: &ContainerId, listener: TcpListener) {
@@ -177,7 +179,8 @@ async fn repeat(
     }
 }
 
-fn id() -> ActivationId {
+/// Returns an id that was not used yet.
+pub(crate) fn id() -> ActivationId {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let nanos = since.unwrap_or_default().as_nanos();
     ActivationId::new(u64::try_from(nanos / 1_000_000).unwrap_or(0), nanos)
@@ -210,7 +213,8 @@ async fn initialise(container: &dyn Container, language: Language) -> Result<()>
     Ok(())
 }
 
-fn spec(runtime: &Arc<Runtime>, number: usize) -> ContainerSpec {
+/// Describes a container.
+pub(crate) fn spec(runtime: &Arc<Runtime>, number: usize) -> ContainerSpec {
     let host = (
         "__OW_API_HOST".to_owned(),
         "http://127.0.0.1:3233".to_owned(),
@@ -225,7 +229,7 @@ fn spec(runtime: &Arc<Runtime>, number: usize) -> ContainerSpec {
 }
 
 /// Finds an interpreter and adds our launcher.
-fn runtime_of(language: Language) -> Result<Arc<Runtime>> {
+pub(crate) fn runtime_of(language: Language) -> Result<Arc<Runtime>> {
     let places = Places {
         path: std::env::var_os("PATH"),
         home: std::env::var_os("HOME").map(PathBuf::from),

@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     {
         sandbox::helper_main();
     }
-    match run() {
+    match phases::play_part().unwrap_or_else(run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Nothing is left to do about a closed standard error.

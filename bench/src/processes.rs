@@ -164,6 +164,15 @@ impl Memory {
     }
 }
 
+/// Finds the processes of this name (of 15 characters at most), in this pid namespace.
+pub(crate) fn named(name: &str) -> Vec<u32> {
+    let is_named = |pid: &u32| {
+        let found = read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        found.trim_end() == name
+    };
+    processes().into_keys().filter(is_named).collect()
+}
+
 fn processes() -> HashMap<u32, Process> {
     let ticks = rustix::param::clock_ticks_per_second();
     let ticks = u32::try_from(ticks).map_or(100.0, f64::from);

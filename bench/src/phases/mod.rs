@@ -3,6 +3,7 @@
 mod accept;
 mod cold;
 mod composed;
+mod egress;
 mod memory;
 mod startup;
 mod warm;
@@ -13,6 +14,7 @@ use anyhow::Result;
 
 use crate::options::Options;
 use crate::report::Report;
+pub(crate) use egress::play_part;
 
 /// One part of the run.
 #[derive(Debug)]
@@ -56,6 +58,11 @@ pub(crate) const PHASES: &[Phase] = &[
         name: memory::NAME,
         about: "memory of an idle container",
         run: memory::run,
+    },
+    Phase {
+        name: egress::NAME,
+        about: "the network mode egress against the host's network (as root)",
+        run: egress::run,
     },
 ];
 

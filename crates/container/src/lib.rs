@@ -26,5 +26,5 @@ pub use logs::{LogLine, LogOutcome, Logs, Stream};
 pub use runtime::Runtime;
 pub use seam::{
     Container, ContainerError, ContainerFactory, ContainerId, ContainerSpec, CreateError, Response,
-    ResponseLimit,
+    ResponseLimit, Traffic,
 };

@@ -71,6 +71,17 @@ pub struct Response {
     pub full_length: Option<u64>,
 }
 
+/// Bytes and connections of a container since its start, names included.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Bytes that the container has sent, without headers.
+    pub sent: u64,
+    /// Bytes that it was sent.
+    pub received: u64,
+    /// Connections and datagram conversations that were opened, refused ones not counted.
+    pub connections: u64,
+}
+
 /// Why a container gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ContainerError {
@@ -183,6 +194,12 @@ pub trait Container: Send + Sync + fmt::Debug {
     /// outcome says so; a zero limit keeps none. A line counts its text and one byte for its end
     /// (OpenWhisk counts the JSON that Docker wraps around each line as well).
     async fn logs(&self, id: ActivationId, limit: ByteSize, wait: Duration) -> Logs;
+
+    /// Returns what the container has exchanged beyond the machine since its start, while it lives and
+    /// after; nothing if it has no such way out, or if nobody counts.
+    fn traffic(&self) -> Option<Traffic> {
+        None
+    }
 
     /// Stops all processes of the container where they are.
     ///

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use oxwhisk_container::ContainerId;
-use oxwhisk_container::sandbox::{ApiListeners, Finding, Level, NetworkMode, SandboxConfig, probe};
+use oxwhisk_container::sandbox::{ApiListeners, Finding, Level, SandboxConfig, probe};
 use serde::Serialize;
 
 use crate::cli::DoctorArgs;
-use crate::platform::kinds;
+use crate::platform::{kinds, network};
 use crate::settings::Settings;
 
 /// Port of the trial's API inside its own network; no other program can have it there.
@@ -33,10 +33,7 @@ pub(crate) fn run(args: &DoctorArgs, settings: &Settings) -> Result<ExitCode> {
         .enable_all()
         .build();
     let runtime = runtime.context("could not start the threads")?;
-    let network = NetworkMode::Api {
-        port: TRIAL_PORT,
-        listeners: Arc::new(NobodyAnswers),
-    };
+    let network = network(settings, TRIAL_PORT, Arc::new(NobodyAnswers));
     let findings = runtime.block_on(probe(SandboxConfig::new(network)));
     let mut lines: Vec<Line> = findings.into_iter().map(line_of).collect();
     lines.extend(runtimes(settings));

@@ -165,7 +165,7 @@ fn all_problems_are_reported_together_before_anything_is_opened() {
         (Some(64), &b""[..])
     );
     let expected = "error: the settings cannot be used:
-  invoker.network: `all` is not one of api, host (from OXWHISK_INVOKER_NETWORK)
+  invoker.network: `all` is not one of api, egress, host (from OXWHISK_INVOKER_NETWORK)
   limits.memory_min: must not be above `limits.memory_max` (in the file)
   limits.timeout_max: `soon` is not a time such as 5s or 10m (in the file)
   prot: there is no such setting (in the file)

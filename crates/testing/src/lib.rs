@@ -6,6 +6,7 @@
 //! - [`TestServer`] runs a standalone server as a process, kills it and starts it again.
 //! - [`RestClient`] talks JSON to a server over the transport of the client crate, [`User`] works with
 //!   actions and expects success, [`eventually`] waits for a condition.
+//! - [`internet`] is a network for programs that reach out.
 //! - [`processes`] tells what is left of containers.
 //! - [`wire`] is an HTTP client that adds nothing to a request and checks nothing in it, so that scenarios
 //!   and tests can send what no well-behaved client would.
@@ -16,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 mod eventually;
+pub mod internet;
 pub mod json;
 pub mod processes;
 mod rest;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use oxwhisk_entity::ByteSize;
 
+use super::egress::EgressRules;
 use crate::ContainerId;
 
 /// Receives the sockets on which containers ask for the API.
@@ -32,8 +33,50 @@ pub enum NetworkMode {
         /// Who answers.
         listeners: Arc<dyn ApiListeners>,
     },
+    /// As `Api`, and beyond it whatever the host reaches except what the policy refuses. Where that
+    /// cannot be had, containers have what `Api` gives them; see [`super::SandboxFactory::egress_refusal`].
+    Egress {
+        /// The port inside each container's network namespace.
+        port: u16,
+        /// Who answers.
+        listeners: Arc<dyn ApiListeners>,
+        /// What containers may reach.
+        policy: EgressPolicy,
+    },
     /// The host's network. Containers reach whatever the host reaches, other programs' loopback ports included.
     Host,
+}
+
+impl NetworkMode {
+    /// The port of the API in a network of its own, and who answers there.
+    pub(super) fn api(&self) -> Option<(u16, &Arc<dyn ApiListeners>)> {
+        match self {
+            Self::Api { port, listeners }
+            | Self::Egress {
+                port, listeners, ..
+            } => Some((*port, listeners)),
+            Self::Host => None,
+        }
+    }
+}
+
+/// What containers reach beyond the API, and how much of it at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EgressPolicy {
+    /// Which addresses.
+    pub rules: EgressRules,
+    /// TCP connections of one container at once; each may hold 256 KiB of memory outside of it.
+    pub connections: usize,
+}
+
+impl Default for EgressPolicy {
+    /// The rules' defaults, and 128 connections.
+    fn default() -> Self {
+        Self {
+            rules: EgressRules::default(),
+            connections: 128,
+        }
+    }
 }
 
 /// The program that becomes the helper: it calls [`super::helper_main`] when its first argument (its

@@ -53,6 +53,7 @@ pub(super) enum Creation {
         process: Unclaimed,
         freezer: Option<OwnedFd>,
         listener: Option<OwnedFd>,
+        traffic: Option<OwnedFd>,
     },
     Refused {
         step: String,
@@ -144,15 +145,18 @@ impl Connection {
                 serial,
                 freezer,
                 listener,
+                traffic,
             } => {
                 let mut fds = fds.into_iter();
                 let Some(pidfd) = fds.next() else { return };
                 let freezer = if freezer { fds.next() } else { None };
                 let listener = if listener { fds.next() } else { None };
+                let traffic = if traffic { fds.next() } else { None };
                 let creation = Creation::Created {
                     process: Unclaimed(Some(pidfd)),
                     freezer,
                     listener,
+                    traffic,
                 };
                 let _ = waiting
                     .created

@@ -16,9 +16,12 @@ use tokio::time::timeout;
 use super::cgroup::Version;
 use super::config::ApiListeners;
 use super::connection::{Connection, Ended};
+use super::egress::traffic;
 use super::wire::Order;
 use crate::framed::{Framed, FramedError};
-use crate::{Container, ContainerError, ContainerId, LogOutcome, Logs, Response, ResponseLimit};
+use crate::{
+    Container, ContainerError, ContainerId, LogOutcome, Logs, Response, ResponseLimit, Traffic,
+};
 
 /// How long the end of killed processes may take. The kernel is only slower when it is stuck.
 const END_TIMEOUT: Duration = Duration::from_secs(10);
@@ -48,6 +51,8 @@ pub(super) struct SandboxContainer {
     pub(super) end: watch::Receiver<Option<Ended>>,
     pub(super) connection: Arc<Connection>,
     pub(super) listeners: Option<Arc<dyn ApiListeners>>,
+    /// The numbers of its traffic, if it has a way out.
+    pub(super) traffic: Option<OwnedFd>,
 }
 
 impl fmt::Debug for SandboxContainer {
@@ -248,6 +253,14 @@ impl Container for SandboxContainer {
         // When time is up the outcome says so.
         let _ = timeout(wait, self.framed.log_ended()).await;
         self.framed.take_log(limit, LogOutcome::Incomplete)
+    }
+
+    fn traffic(&self) -> Option<Traffic> {
+        let read = traffic::read(self.traffic.as_ref()?);
+        read.inspect_err(
+            |error| tracing::warn!(container_id = %self.id, %error, "traffic cannot be read"),
+        )
+        .ok()
     }
 
     async fn pause(&self) -> Result<(), ContainerError> {

@@ -11,12 +11,12 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::pipe::PipeFlags;
 
 use super::cgroup::Controller;
-use super::config::{NetworkMode, SandboxConfig};
+use super::config::SandboxConfig;
 use super::connection::{Creation, borrow};
 use super::container::{Freezer, SandboxContainer};
-use super::probe::{Finding, assess};
+use super::probe::{Finding, assess, refusal};
 use super::running::RunningHelper;
-use super::wire::{CreateOrder, Limits, Order};
+use super::wire::{CreateOrder, EgressAbility, Limits, Order};
 use crate::framed::{Framed, FramedError, Pipes};
 use crate::{Container, ContainerFactory, ContainerSpec, CreateError, Runtime};
 
@@ -64,6 +64,15 @@ impl SandboxFactory {
         helper.map_or_else(Vec::new, |helper| {
             assess(&helper.abilities, &helper.layout, &self.config.network)
         })
+    }
+
+    /// Tells why containers reach nothing but the API although they should, if so.
+    #[must_use]
+    pub fn egress_refusal(&self) -> Option<String> {
+        match &self.current()?.abilities.egress {
+            Some(EgressAbility::Refused { step, errno }) => Some(refusal(step, *errno)),
+            Some(EgressAbility::Works) | None => None,
+        }
     }
 
     /// Prepares the root of a runtime, so that its first container does not wait for that.
@@ -166,14 +175,15 @@ impl SandboxFactory {
                 process,
                 freezer,
                 listener,
+                traffic,
             }) => {
                 let Some(pidfd) = process.claim() else {
                     return Err(failed("take over the container")(
                         io::ErrorKind::NotFound.into(),
                     ));
                 };
-                let listeners = match (&self.config.network, listener) {
-                    (NetworkMode::Api { listeners, .. }, Some(listener)) => {
+                let listeners = match (self.config.network.api(), listener) {
+                    (Some((_, listeners)), Some(listener)) => {
                         listeners.opened(&spec.id, listener.into());
                         Some(listeners.clone())
                     }
@@ -192,6 +202,7 @@ impl SandboxFactory {
                     end,
                     connection: helper.connection.clone(),
                     listeners,
+                    traffic,
                 })
             }
         }

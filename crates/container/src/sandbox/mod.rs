@@ -13,14 +13,18 @@ mod cgroup;
 mod config;
 mod connection;
 mod container;
+mod egress;
 mod factory;
 mod helper;
 mod probe;
 mod running;
 mod wire;
 
-pub use config::{ApiListeners, ControlGroups, HelperProgram, NetworkMode, SandboxConfig};
+pub use config::{
+    ApiListeners, ControlGroups, EgressPolicy, HelperProgram, NetworkMode, SandboxConfig,
+};
 pub use connection::HELPER_NAME;
+pub use egress::EgressRules;
 pub use factory::{SandboxFactory, StartError};
 pub use helper::helper_main;
 pub use probe::{Finding, Level, probe};

@@ -8,7 +8,7 @@ use oxwhisk_entity::ByteSize;
 
 use super::cgroup::{CgroupLayout, Controller, Version};
 use super::factory::{SandboxFactory, StartError};
-use super::wire::Abilities;
+use super::wire::{Abilities, EgressAbility};
 use super::{NetworkMode, SandboxConfig};
 use crate::discovery::shell;
 use crate::{ContainerFactory, ContainerId, ContainerSpec, Runtime};
@@ -90,7 +90,7 @@ pub(super) fn assess(
         proc_finding(abilities),
         landlock_finding(abilities),
         filter,
-        network_finding(network),
+        network_finding(network, abilities.egress.as_ref()),
     ];
     own.into_iter().chain(groups).collect()
 }
@@ -148,8 +148,38 @@ fn landlock_finding(abilities: &Abilities) -> Finding {
     }
 }
 
-fn network_finding(network: &NetworkMode) -> Finding {
+/// What was refused, and why.
+pub(super) fn refusal(step: &str, errno: i32) -> String {
+    format!(
+        "could not {step}: {}",
+        std::io::Error::from_raw_os_error(errno)
+    )
+}
+
+fn network_finding(network: &NetworkMode, egress: Option<&EgressAbility>) -> Finding {
     match network {
+        NetworkMode::Egress { .. } => match egress {
+            Some(EgressAbility::Works) => finding(
+                "network",
+                Level::Full,
+                "containers reach the API and the internet, not the host or its neighbours",
+                "",
+            ),
+            Some(EgressAbility::Refused { step, errno }) => {
+                let state = format!(
+                    "containers reach nothing but the API; {}",
+                    refusal(step, *errno)
+                );
+                let remedy = "provide `/dev/net/tun`, readable and writable for you: `modprobe tun`; for a container, `--device /dev/net/tun`";
+                finding("network", Level::Degraded, state, remedy)
+            }
+            None => finding(
+                "network",
+                Level::Missing,
+                "no network",
+                "restart the server",
+            ),
+        },
         NetworkMode::Api { .. } => finding(
             "network",
             Level::Full,
@@ -157,7 +187,7 @@ fn network_finding(network: &NetworkMode) -> Finding {
             "",
         ),
         NetworkMode::Host => {
-            let remedy = "use the network mode `api` unless actions must reach other hosts";
+            let remedy = "use the network mode `egress`, which keeps the host itself out of reach";
             let state = "containers use the host's network, its loopback ports included";
             finding("network", Level::Degraded, state, remedy)
         }

@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 use super::cgroup::{self, CgroupLayout, CgroupLocks};
 use super::config::{NetworkMode, SandboxConfig};
 use super::connection::Connection;
+use super::egress::process::EgressOrder;
 use super::factory::StartError;
 use super::wire::{Abilities, Order, RuntimeOrder, Start};
 use crate::Runtime;
@@ -33,14 +34,18 @@ impl RunningHelper {
         let connection = Connection::start(&config.helper.0).map_err(StartError::Start)?;
         let started = connection.expect_started();
         let reader = tokio::spawn(connection.clone().read());
-        let api_port = match &config.network {
-            NetworkMode::Api { port, .. } => Some(*port),
-            NetworkMode::Host => None,
+        let egress = match &config.network {
+            NetworkMode::Egress { policy, .. } => Some(EgressOrder {
+                rules: policy.rules.clone(),
+                connections: policy.connections,
+            }),
+            NetworkMode::Api { .. } | NetworkMode::Host => None,
         };
         let first = Order::Start(Start {
             cgroups: layout.clone(),
-            api_port,
+            api_port: config.network.api().map(|(port, _)| port),
             network_pool: config.network_pool,
+            egress,
         });
         connection
             .order(&first, &[])

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::cgroup::CgroupLayout;
+use super::egress::process::EgressOrder;
 
 /// No message is longer than this; the kernel's buffer for a packet is about 200 KiB.
 pub(crate) const MESSAGE_MAX: usize = 128 * 1024;
@@ -43,6 +44,8 @@ pub(crate) struct Start {
     pub(crate) api_port: Option<u16>,
     /// Network namespaces kept ready.
     pub(crate) network_pool: usize,
+    /// The way out beyond the API, if there is to be one.
+    pub(crate) egress: Option<EgressOrder>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -83,11 +86,13 @@ pub(crate) struct Limits {
 pub(crate) enum Report {
     /// The helper takes orders.
     Started(Abilities),
-    /// A container runs. Descriptors: its pidfd, then its freezer if there is one, then its API listener if it has one.
+    /// A container runs. Descriptors: its pidfd, then its freezer, its API listener and the numbers of its
+    /// traffic, as far as it has them.
     Created {
         serial: u64,
         freezer: bool,
         listener: bool,
+        traffic: bool,
     },
     /// A container could not be made.
     Refused {
@@ -112,6 +117,19 @@ pub(crate) struct Abilities {
     pub(crate) landlock: i32,
     /// Network namespaces can be made.
     pub(crate) network: bool,
+    /// Whether containers have a way out; nothing if that was not ordered.
+    pub(crate) egress: Option<EgressAbility>,
+}
+
+/// Whether containers have a way out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum EgressAbility {
+    Works,
+    /// They have none: this step was refused.
+    Refused {
+        step: String,
+        errno: i32,
+    },
 }
 
 /// Sends one message.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use oxwhisk_bus::InvokerId;
 use oxwhisk_bus::embedded::EmbeddedBus;
-use oxwhisk_container::sandbox::{self, SandboxConfig, SandboxFactory};
+use oxwhisk_container::sandbox::{self, ApiListeners, SandboxConfig, SandboxFactory};
 use oxwhisk_container::{ContainerFactory as _, ResponseLimit};
 use oxwhisk_controller::Controller;
 use oxwhisk_invoker::{Invoker, InvokerConfig, InvokerDeps, SystemClock};
@@ -51,17 +51,18 @@ impl RunningInvoker {
         role: Role,
     ) -> Result<Self> {
         let container_api = Arc::new(ContainerApi::new(Arc::clone(controller)));
-        let network = match settings.network {
-            NetworkMode::Api => sandbox::NetworkMode::Api {
-                port: work.port,
-                listeners: Arc::<ContainerApi>::clone(&container_api),
-            },
-            NetworkMode::Host => sandbox::NetworkMode::Host,
-        };
+        let listeners = Arc::<ContainerApi>::clone(&container_api);
+        let network = network(settings, work.port, listeners);
         let factory = SandboxFactory::start(SandboxConfig::new(network)).await;
         let factory = Arc::new(
             factory.context("containers cannot be isolated here; `oxwhisk doctor` tells why")?,
         );
+        if let Some(refusal) = factory.egress_refusal() {
+            tracing::warn!(
+                refusal,
+                "actions reach the API and nothing else; `oxwhisk doctor` tells how to mend it"
+            );
+        }
         let config = config(settings, work.id, work.port);
         let manifest = match role {
             Role::Standalone => work.kinds.manifest,
@@ -118,6 +119,23 @@ impl RunningInvoker {
         {
             tracing::warn!("connections of containers were cut off at shutdown");
         }
+    }
+}
+
+/// How containers reach the network by the settings; the API is on a port of their own.
+pub(crate) fn network(
+    settings: &Settings,
+    port: u16,
+    listeners: Arc<dyn ApiListeners>,
+) -> sandbox::NetworkMode {
+    match settings.network {
+        NetworkMode::Api => sandbox::NetworkMode::Api { port, listeners },
+        NetworkMode::Egress => sandbox::NetworkMode::Egress {
+            port,
+            listeners,
+            policy: settings.egress.clone(),
+        },
+        NetworkMode::Host => sandbox::NetworkMode::Host,
     }
 }
 

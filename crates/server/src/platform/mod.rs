@@ -7,6 +7,8 @@ pub(crate) mod kinds;
 mod listeners;
 mod subjects;
 
+pub(crate) use invoker::network;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

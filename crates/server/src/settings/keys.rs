@@ -128,8 +128,23 @@ pub(crate) const SETTINGS: &[Key] = &[
     ),
     key(
         "invoker.network",
-        "api",
-        "How containers reach the network: `api` (only this server's API) or `host` (whatever the host reaches).",
+        "egress",
+        "How containers reach the network: `api` (only this server's API), `egress` (the API and the internet, never the host or its neighbours) or `host` (whatever the host reaches). See docs/sandbox.md.",
+    ),
+    key(
+        "invoker.egress_allow",
+        "",
+        "Networks that mode `egress` opens although they are neighbours of the host or in `invoker.egress_deny`: addresses or prefixes, separated by commas. The host itself, loopback, link-local and metadata addresses stay shut.",
+    ),
+    key(
+        "invoker.egress_deny",
+        "10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10, fc00::/7",
+        "Networks that mode `egress` refuses: addresses or prefixes, separated by commas; by default all private ones. Of this list and `invoker.egress_allow` the longest prefix decides.",
+    ),
+    key(
+        "invoker.egress_connections",
+        "128",
+        "TCP connections beyond the machine that a container may have at once; each may take 256 KiB of memory. 0 refuses all.",
     ),
     key(
         "runtimes.manifest",

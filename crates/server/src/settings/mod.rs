@@ -3,9 +3,12 @@
 mod keys;
 mod sources;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
+use oxwhisk_container::sandbox::{EgressPolicy, EgressRules};
 use oxwhisk_controller::Limits;
 use oxwhisk_entity::{Bound, ByteSize, LimitBounds};
 
@@ -31,6 +34,8 @@ pub(crate) struct Settings {
     pub(crate) manifest: Option<PathBuf>,
     /// How containers reach the network.
     pub(crate) network: NetworkMode,
+    /// What they reach in mode `egress`.
+    pub(crate) egress: EgressPolicy,
     /// Where the runtimes' launchers are; found beside the program or in the source tree if unset.
     pub(crate) runtimes_dir: Option<PathBuf>,
     /// Age at which activation records are removed.
@@ -55,6 +60,8 @@ pub(crate) struct InvokerSettings {
 pub(crate) enum NetworkMode {
     /// Only the API.
     Api,
+    /// The API and the internet.
+    Egress,
     /// Whatever the host reaches.
     Host,
 }
@@ -81,6 +88,7 @@ impl Settings {
             manifest: read.path("runtimes.manifest"),
             runtimes_dir: read.path("runtimes.dir"),
             network: read.network(),
+            egress: read.egress(),
             retention_age: read.duration("activations.retention_age"),
             retention_size: read.size("activations.retention_size"),
         };
@@ -111,7 +119,7 @@ impl Reader {
         (!text.is_empty()).then(|| PathBuf::from(text))
     }
 
-    fn parsed<T: std::str::FromStr + Fallback>(&mut self, key: &'static str, expected: &str) -> T {
+    fn parsed<T: FromStr + Fallback>(&mut self, key: &'static str, expected: &str) -> T {
         let text = self.text(key);
         text.parse().unwrap_or_else(|_| {
             self.problems
@@ -141,15 +149,46 @@ impl Reader {
     fn network(&mut self) -> NetworkMode {
         match self.text("invoker.network").as_str() {
             "api" => NetworkMode::Api,
+            "egress" => NetworkMode::Egress,
             "host" => NetworkMode::Host,
             other => {
                 self.problems.add(
                     "invoker.network",
-                    &format!("`{other}` is not one of api, host"),
+                    &format!("`{other}` is not one of api, egress, host"),
                 );
                 NetworkMode::Api
             }
         }
+    }
+
+    fn egress(&mut self) -> EgressPolicy {
+        EgressPolicy {
+            rules: EgressRules {
+                allow: self.networks("invoker.egress_allow"),
+                deny: self.networks("invoker.egress_deny"),
+            },
+            connections: self.parsed("invoker.egress_connections", "a whole number"),
+        }
+    }
+
+    /// Reads addresses and prefixes separated by commas.
+    fn networks<T: FromStr + From<IpAddr>>(&mut self, key: &'static str) -> Vec<T> {
+        let text = self.text(key);
+        let words = text
+            .split(',')
+            .map(str::trim)
+            .filter(|word| !word.is_empty());
+        let mut networks = Vec::new();
+        for word in words {
+            match word.parse().or_else(|_| word.parse().map(IpAddr::into)) {
+                Ok(network) => networks.push(network),
+                Err(_) => self.problems.add(
+                    key,
+                    &format!("`{word}` is not an address or a prefix such as 10.0.0.0/8"),
+                ),
+            }
+        }
+        networks
     }
 
     fn limits(&mut self) -> Limits {
@@ -306,6 +345,25 @@ mod tests {
             }
         );
         assert_eq!(settings.limits.concurrent_invocations, 30);
+    }
+
+    #[test]
+    fn networks_are_read_as_prefixes_and_addresses() {
+        let settings = resolve(&[], &[], "").unwrap();
+        assert_eq!(settings.egress, EgressPolicy::default());
+        let file = "[invoker]\nnetwork = \"egress\"\negress_allow = \"10.1.0.0/16, 192.0.2.7,fd00::/8\"\negress_deny = \"\"";
+        let settings = resolve(&[], &[], file).unwrap();
+        let rules = settings.egress.rules;
+        let allowed: Vec<String> = rules.allow.iter().map(ToString::to_string).collect();
+        assert_eq!(allowed, ["10.1.0.0/16", "192.0.2.7/32", "fd00::/8"]);
+        assert_eq!(rules.deny.len(), 0);
+        let problems = resolve(&[("invoker.egress_allow", "10.0.0.0/33, x")], &[], "").unwrap_err();
+        for word in ["10.0.0.0/33", "x"] {
+            assert!(
+                problems.contains(&format!("`{word}` is not an address or a prefix")),
+                "{problems}"
+            );
+        }
     }
 
     #[test]

@@ -5,13 +5,14 @@ use std::io::Write;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use landlock::{
-    ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset,
-    RulesetAttr, RulesetCreatedAttr, Scope,
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd,
+    Ruleset, RulesetAttr, RulesetCreatedAttr, Scope,
 };
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Gid, Resource, Rlimit, Uid};
 use rustix::thread::{CapabilitySet, CapabilitySets, UnshareFlags};
 
+use super::seccomp::Filters;
 use super::{Failure, InStep};
 use crate::sandbox::wire::Limits;
 
@@ -64,9 +65,53 @@ fn unshare_user() -> rustix::io::Result<()> {
     unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWUSER) }
 }
 
+/// Leaves the calling process the right to use the network, and no other: an unprivileged user, no
+/// capabilities, no file to write or run, the containers' system call filter.
+pub(super) fn become_dialler(
+    user: u32,
+    privileged: bool,
+    filters: &Filters,
+) -> std::io::Result<()> {
+    let plain = |failure: Failure| std::io::Error::from_raw_os_error(failure.errno);
+    // Another user may not do this any more.
+    bound_capabilities();
+    if privileged {
+        rustix::thread::set_thread_groups(&[])?;
+        let (uid, gid) = (Uid::from_raw(user), Gid::from_raw(user));
+        rustix::thread::set_thread_res_gid(gid, gid, gid)?;
+        rustix::thread::set_thread_res_uid(uid, uid, uid)?;
+    }
+    drop_capabilities().map_err(plain)?;
+    let abi = ABI::V6;
+    let refused = |_| std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+    // Reading stays allowed, for the list of resolvers.
+    let status = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_write(abi) | AccessFs::Execute)
+        .and_then(|rules| rules.handle_access(AccessNet::BindTcp))
+        .and_then(|rules| rules.scope(Scope::from_all(abi)))
+        .and_then(Ruleset::create)
+        .and_then(|rules| rules.no_new_privs(false).restrict_self());
+    // A kernel without Landlock has the other bounds; what it has is applied.
+    status.map(drop).map_err(refused)?;
+    filters.apply(true).map_err(plain)
+}
+
 /// Gives up all capabilities for good.
 pub(super) fn drop_capabilities() -> Result<(), Failure> {
     let step = "drop the capabilities";
+    bound_capabilities();
+    let none = CapabilitySets {
+        effective: CapabilitySet::empty(),
+        permitted: CapabilitySet::empty(),
+        inheritable: CapabilitySet::empty(),
+    };
+    rustix::thread::set_capabilities(None, none).in_step(step)?;
+    rustix::thread::set_no_new_privs(true).in_step(step)
+}
+
+/// Leaves no capability that a program could get.
+fn bound_capabilities() {
     for number in 0..64 {
         // The first refusal names the first capability that this kernel does not know.
         if rustix::thread::remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(
@@ -77,13 +122,6 @@ pub(super) fn drop_capabilities() -> Result<(), Failure> {
             break;
         }
     }
-    let none = CapabilitySets {
-        effective: CapabilitySet::empty(),
-        permitted: CapabilitySet::empty(),
-        inheritable: CapabilitySet::empty(),
-    };
-    rustix::thread::set_capabilities(None, none).in_step(step)?;
-    rustix::thread::set_no_new_privs(true).in_step(step)
 }
 
 /// Sets the limits of a process. Without a control group for memory, its data is bounded here too.

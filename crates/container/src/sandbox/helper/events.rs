@@ -13,12 +13,14 @@ use rustix::process::{Pid, Signal, WaitOptions};
 
 use super::child::{Plan, become_container};
 use super::network::{Network, NetworkPool};
-use super::root::{Template, enter_own_root};
+use super::root::{Names, Template, enter_own_root};
 use super::seccomp::Filters;
 use super::spawn::{self, Side};
 use super::watchdog::{self, PidNamespace, Usage};
+use super::way_out::{self, WayOut};
 use super::{Failure, InStep, confine, landlock_version};
 use crate::sandbox::cgroup::{ContainerGroup, Controller, GroupLimits, Groups};
+use crate::sandbox::egress::traffic;
 use crate::sandbox::wire::{self, Abilities, CreateOrder, Order, Report, Start};
 
 /// The descriptor on which the server passes the socket.
@@ -66,7 +68,8 @@ struct Helper {
     /// When memory was last looked at.
     watched: Instant,
     networks: Option<NetworkPool>,
-    host_network: bool,
+    way_out: Option<WayOut>,
+    names: Names,
     /// A random number.
     first_user: u64,
     proc: OwnedFd,
@@ -93,6 +96,7 @@ impl Helper {
                 cgroups,
                 api_port,
                 network_pool,
+                egress,
             }),
             _,
         )) = received
@@ -104,14 +108,27 @@ impl Helper {
         };
         let groups = Groups::open(&cgroups).in_step("open the control groups")?;
         let proc_mounted = enter_own_root()?;
-        let networks = api_port
-            .map(|port| NetworkPool::start(port, network_pool))
-            .transpose()?;
+        let filters = Filters::compile()?;
+        let privileged = !in_user_namespace();
+        let (networks, way_out, egress) = match api_port {
+            None => (None, None, None),
+            Some(port) => {
+                let ordered = way_out::Ordered {
+                    port,
+                    network_pool,
+                    egress,
+                    privileged,
+                };
+                let (networks, way_out, ability) = way_out::start(ordered, &filters)?;
+                (Some(networks), way_out, ability)
+            }
+        };
         let abilities = Abilities {
-            privileged: !in_user_namespace(),
+            privileged,
             proc: proc_mounted,
             landlock: landlock_version(),
             network: networks.is_some(),
+            egress,
         };
         let memory_group = groups.has(Controller::Memory);
         let helper = Self {
@@ -121,12 +138,17 @@ impl Helper {
             groups,
             memory_group,
             watched: Instant::now(),
-            host_network: networks.is_none(),
+            names: match (&networks, &way_out) {
+                (None, _) => Names::OfTheHost,
+                (Some(_), None) => Names::None,
+                (Some(_), Some(_)) => Names::OfTheTunnel,
+            },
             networks,
+            way_out,
             first_user: RandomState::new().build_hasher().finish(),
             proc: confine::open_proc()?,
             abilities,
-            filters: Filters::compile()?,
+            filters,
             templates: HashMap::new(),
             children: HashMap::new(),
             leftovers: Vec::new(),
@@ -188,7 +210,7 @@ impl Helper {
                 errno: libc::EPROTO,
             }),
             Order::Runtime(order) => {
-                let template = Template::build(&order, self.host_network);
+                let template = Template::build(&order, self.names);
                 self.templates.insert(order.number, template);
                 Ok(())
             }
@@ -301,10 +323,20 @@ impl Helper {
         network: Option<Network>,
     ) -> Result<(), Failure> {
         let freezer = self.groups.freezer(&child.group);
+        let device = network.as_ref().and_then(|network| network.device.as_ref());
+        let traffic = match (&mut self.way_out, device) {
+            (Some(way_out), Some(device)) => {
+                let traffic = traffic::file().in_step("count the traffic")?;
+                way_out.serve(device, &child.pidfd, &traffic, &self.filters)?;
+                Some(traffic)
+            }
+            _ => None,
+        };
         let fds: Vec<BorrowedFd<'_>> = [
             Some(&child.pidfd),
             freezer.as_ref(),
             network.as_ref().map(|network| &network.listener),
+            traffic.as_ref(),
         ]
         .into_iter()
         .flatten()
@@ -314,6 +346,7 @@ impl Helper {
             serial: child.serial,
             freezer: freezer.is_some(),
             listener: network.is_some(),
+            traffic: traffic.is_some(),
         };
         let sent = self.report(&report, &fds);
         self.children.insert(pid, child);

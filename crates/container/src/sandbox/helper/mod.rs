@@ -14,6 +14,7 @@ mod seccomp;
 mod spawn;
 mod syscalls;
 mod watchdog;
+mod way_out;
 
 pub(crate) use confine::landlock_version;
 pub(crate) use events::SOCKET_NUMBER;

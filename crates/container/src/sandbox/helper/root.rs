@@ -11,6 +11,7 @@ use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 use rustix::thread::UnshareFlags;
 
 use super::{Failure, InStep};
+use crate::sandbox::egress::GATEWAY_V4;
 use crate::sandbox::wire::RuntimeOrder;
 
 /// Where the helper sees the host's root.
@@ -47,6 +48,14 @@ const HIDDEN: [&str; 14] = [
 ];
 /// Links under a path are followed this often at most.
 const LINKS_MAX: usize = 40;
+
+/// Who tells the addresses of names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Names {
+    None,
+    OfTheHost,
+    OfTheTunnel,
+}
 
 /// A root that is ready to be entered, and what to run in it.
 #[derive(Debug)]
@@ -150,10 +159,10 @@ pub(super) fn mount_proc(target: &str, flags: MountFlags) -> rustix::io::Result<
 
 impl Template {
     /// Assembles the root of a runtime.
-    pub(super) fn build(order: &RuntimeOrder, host_network: bool) -> Result<Self, Failure> {
+    pub(super) fn build(order: &RuntimeOrder, names: Names) -> Result<Self, Failure> {
         let root = PathBuf::from(format!("/roots/{}", order.number));
         fs::create_dir(&root).in_step("make the root")?;
-        let built = assemble(&root, order, host_network);
+        let built = assemble(&root, order, names);
         if built.is_err() {
             // The root is of no use; what cannot be unmounted stays in the helper's namespace.
             let _ = rustix::mount::unmount(&root, UnmountFlags::DETACH);
@@ -163,7 +172,7 @@ impl Template {
     }
 }
 
-fn assemble(root: &Path, order: &RuntimeOrder, host_network: bool) -> Result<Template, Failure> {
+fn assemble(root: &Path, order: &RuntimeOrder, names: Names) -> Result<Template, Failure> {
     let step = "mount the root";
     mount_tmpfs(root, c"size=1m,mode=755").in_step(step)?;
     let mut mounts = Mounts {
@@ -171,7 +180,7 @@ fn assemble(root: &Path, order: &RuntimeOrder, host_network: bool) -> Result<Tem
         wanted: Vec::new(),
         in_tmp: Vec::new(),
     };
-    mounts.skeleton(host_network).in_step(step)?;
+    mounts.skeleton(names).in_step(step)?;
     for path in order
         .readable
         .iter()
@@ -239,7 +248,7 @@ struct Mounts {
 }
 
 impl Mounts {
-    fn skeleton(&self, host_network: bool) -> io::Result<()> {
+    fn skeleton(&self, names: Names) -> io::Result<()> {
         for folder in ["dev", "etc", "proc", "tmp"] {
             fs::create_dir(self.root.join(folder))?;
         }
@@ -260,10 +269,10 @@ impl Mounts {
         }
         // Semaphores and shared memory count against the bound of `/tmp`.
         symlink("/tmp", dev.join("shm"))?;
-        let resolver = if host_network {
-            fs::read_to_string("/host/etc/resolv.conf").unwrap_or_default()
-        } else {
-            String::new()
+        let resolver = match names {
+            Names::OfTheHost => fs::read_to_string("/host/etc/resolv.conf").unwrap_or_default(),
+            Names::OfTheTunnel => format!("nameserver {GATEWAY_V4}\n"),
+            Names::None => String::new(),
         };
         let files = [
             (

@@ -1,0 +1,153 @@
+//! The process that holds the other ends of all containers' devices.
+//!
+//! It is a child of the helper, in the host's network namespace, and ends with it. All it can do is
+//! dial: it has no capabilities, can write no file, and a system call filter applies to it.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::rc::Rc;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use rustix::process::{Resource, Rlimit};
+use serde::{Deserialize, Serialize};
+use tokio::io::Interest;
+
+use super::netlink::Netlink;
+use super::resolvers::Resolvers;
+use super::rules::EgressRules;
+use super::traffic::Meter;
+use super::tun::{Buffers, Tun};
+use super::tunnel::{World, serve};
+use crate::sandbox::wire;
+use crate::watched::watch;
+
+/// What the process is told at its start.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct EgressOrder {
+    pub(crate) rules: EgressRules,
+    /// Connections of a container at once.
+    pub(crate) connections: usize,
+}
+
+/// Takes over a container. Descriptors: its device, its pidfd, its numbers.
+#[derive(Debug, Serialize, Deserialize)]
+struct Serve;
+
+/// The helper's side.
+#[derive(Debug)]
+pub(crate) struct Control(OwnedFd);
+
+impl Control {
+    /// Makes the two ends: the helper's, and the one for [`run`].
+    pub(crate) fn pair() -> io::Result<(Self, OwnedFd)> {
+        let flags = SocketFlags::CLOEXEC;
+        let (ours, theirs) =
+            rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+        // The helper must not wait for this process, whatever it does.
+        rustix::io::ioctl_fionbio(&ours, true)?;
+        Ok((Self(ours), theirs))
+    }
+
+    /// Has the process serve a container until that has ended.
+    pub(crate) fn serve(
+        &self,
+        device: &OwnedFd,
+        container: &OwnedFd,
+        traffic: &OwnedFd,
+    ) -> io::Result<()> {
+        wire::send(
+            &self.0,
+            &Serve,
+            &[device.as_fd(), container.as_fd(), traffic.as_fd()],
+        )
+    }
+}
+
+/// The life of the process, after it was forked and before it gives up its rights, which `confine` does.
+pub(crate) fn run(
+    control: OwnedFd,
+    order: EgressOrder,
+    root: &Path,
+    confine: impl FnOnce() -> io::Result<()>,
+) -> io::Result<()> {
+    rustix::thread::set_name(c"oxwhisk-egress")?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = rustix::fs::open(root, flags, Mode::empty())?;
+    let world = Rc::new(World {
+        rules: order.rules,
+        connections: order.connections,
+        netlink: Netlink::open()?,
+        resolvers: Resolvers::new(root),
+    });
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    rustix::process::setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: limit.maximum,
+            maximum: limit.maximum,
+        },
+    )?;
+    rustix::io::ioctl_fionbio(&control, true)?;
+    keep_buffers_apart();
+    confine()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .max_blocking_threads(1)
+        .enable_all()
+        .build()?;
+    tokio::task::LocalSet::new().block_on(&runtime, take_orders(control, world))
+}
+
+async fn take_orders(control: OwnedFd, world: Rc<World>) -> io::Result<()> {
+    let control = watch(control, Interest::READABLE)?;
+    let buffers = Rc::new(Buffers::new());
+    let mut text = Vec::new();
+    loop {
+        let mut ready = control.readable().await?;
+        let received = ready.try_io(|control| wire::receive::<Serve>(control.get_ref(), &mut text));
+        let Ok(received) = received else { continue };
+        let Some((Serve, fds)) = received? else {
+            return Ok(());
+        };
+        let Ok([device, container, traffic]) = <[OwnedFd; 3]>::try_from(fds) else {
+            return Err(io::ErrorKind::InvalidData.into());
+        };
+        let tun = Tun::new(device, buffers.clone())?;
+        let container = watch(container, Interest::READABLE)?;
+        // Ends with its container, and this process with the helper.
+        tokio::task::spawn_local(serve(world.clone(), tun, Meter::new(traffic), container));
+    }
+}
+
+/// Has the allocator take buffers of connections straight from the system and give them straight back:
+/// so only what was ever used of one takes memory.
+#[cfg_attr(
+    target_env = "gnu",
+    expect(unsafe_code, reason = "std has no settings of the allocator")
+)]
+fn keep_buffers_apart() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: sets a number of the allocator, before there are other threads. A refusal costs memory only.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 64 * 1024);
+    }
+}
+
+/// Closes every descriptor but the standard ones and one more.
+#[expect(
+    unsafe_code,
+    reason = "neither std nor rustix closes ranges of descriptors"
+)]
+pub(crate) fn close_all_but(kept: BorrowedFd<'_>) {
+    let kept = kept.as_raw_fd().unsigned_abs();
+    let close = |first: u32, last: u32| {
+        // SAFETY: the caller's process never comes back to what owns these descriptors: it runs
+        // nothing but this module until its end, which drops nothing of what it was forked from.
+        unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+    };
+    if kept > 3 {
+        close(3, kept - 1);
+    }
+    close(kept + 1, u32::MAX);
+}

@@ -1,0 +1,204 @@
+//! Which addresses an action may reach.
+//!
+//! The order of the questions: what no setting opens (loopback, link-local, metadata …), the lists of
+//! the settings, then where the host's routing leads right now. The last question is asked again for
+//! each connection, so a name that suddenly means something else gains nothing.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use serde::{Deserialize, Serialize};
+
+/// Lists of the settings. The longest prefix that holds an address decides; of equal ones, the refusal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EgressRules {
+    /// Networks that are opened: neighbours of the host, or parts of `deny`.
+    pub allow: Vec<IpNet>,
+    /// Networks that are refused.
+    pub deny: Vec<IpNet>,
+}
+
+/// Networks that are not the internet: private ones (RFC 1918, RFC 4193) and the shared range of
+/// carriers (RFC 6598).
+const PRIVATE: [IpNet; 5] = [
+    v4(Ipv4Addr::new(10, 0, 0, 0), 8),
+    v4(Ipv4Addr::new(172, 16, 0, 0), 12),
+    v4(Ipv4Addr::new(192, 168, 0, 0), 16),
+    v4(Ipv4Addr::new(100, 64, 0, 0), 10),
+    v6(Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0), 7),
+];
+
+/// What no setting opens, with the reason. The network of the containers' own tunnels is within
+/// `192.0.0.0/24` (RFC 6890: no such address is on the internet).
+const NEVER: [(IpNet, Refusal); 16] = [
+    (v4(Ipv4Addr::UNSPECIFIED, 8), Refusal::NoHost),
+    (v4(Ipv4Addr::new(127, 0, 0, 0), 8), Refusal::Loopback),
+    (v4(Ipv4Addr::new(169, 254, 0, 0), 16), Refusal::LinkLocal),
+    (v4(Ipv4Addr::new(192, 0, 0, 0), 24), Refusal::Tunnel),
+    (v4(Ipv4Addr::new(224, 0, 0, 0), 4), Refusal::NoHost),
+    (v4(Ipv4Addr::new(240, 0, 0, 0), 4), Refusal::NoHost),
+    // Metadata services of clouds that are not link-local: Alibaba, Azure, AWS, Google.
+    (v4(Ipv4Addr::new(100, 100, 100, 200), 32), Refusal::Metadata),
+    (v4(Ipv4Addr::new(168, 63, 129, 16), 32), Refusal::Metadata),
+    (
+        v6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0), 32),
+        Refusal::Metadata,
+    ),
+    (
+        v6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0), 32),
+        Refusal::Metadata,
+    ),
+    // Unspecified, loopback, and forms of IPv4 addresses that no route leads to.
+    (v6(Ipv6Addr::UNSPECIFIED, 16), Refusal::NoHost),
+    (
+        v6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10),
+        Refusal::LinkLocal,
+    ),
+    (
+        v6(Ipv6Addr::new(0xfec0, 0, 0, 0, 0, 0, 0, 0), 10),
+        Refusal::LinkLocal,
+    ),
+    (
+        v6(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8),
+        Refusal::NoHost,
+    ),
+    // Teredo: an IPv4 address in disguise.
+    (
+        v6(Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 32),
+        Refusal::NoHost,
+    ),
+    (v6(super::TUNNEL_V6, 64), Refusal::Tunnel),
+];
+
+const fn v4(address: Ipv4Addr, length: u8) -> IpNet {
+    IpNet::V4(Ipv4Net::new_assert(address, length))
+}
+
+const fn v6(address: Ipv6Addr, length: u8) -> IpNet {
+    IpNet::V6(Ipv6Net::new_assert(address, length))
+}
+
+impl Default for EgressRules {
+    /// Nothing is opened; private networks are refused.
+    fn default() -> Self {
+        Self {
+            allow: Vec::new(),
+            deny: PRIVATE.to_vec(),
+        }
+    }
+}
+
+/// Why an address is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    Loopback,
+    LinkLocal,
+    Metadata,
+    /// Multicast, broadcast, reserved or unspecified.
+    NoHost,
+    /// The network between a container and its tunnel.
+    Tunnel,
+    /// In a list of the settings.
+    Denied,
+    /// One of the host's own addresses.
+    Host,
+    /// On a network to which the host is attached.
+    Neighbour,
+    /// Nobody could say where it leads.
+    Unknown,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Loopback => "loopback",
+            Self::LinkLocal => "link-local",
+            Self::Metadata => "metadata service",
+            Self::NoHost => "no host",
+            Self::Tunnel => "own network",
+            Self::Denied => "denied by the settings",
+            Self::Host => "address of the host",
+            Self::Neighbour => "neighbour of the host",
+            Self::Unknown => "unknown place",
+        })
+    }
+}
+
+/// Where the host's routing leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// To the host itself.
+    Host,
+    /// To a network that the host is attached to.
+    Neighbour,
+    /// To a gateway, or down the default route.
+    Beyond,
+    /// Nowhere; dialling finds out with which error.
+    Nowhere,
+}
+
+impl EgressRules {
+    /// Decides about an address; `place` asks where the host's routing leads.
+    ///
+    /// # Errors
+    /// The reason of the refusal. What cannot be found out is refused.
+    pub(crate) fn judge(
+        &self,
+        address: IpAddr,
+        place: impl FnOnce(IpAddr) -> io::Result<Place>,
+    ) -> Result<(), Refusal> {
+        let address = address.to_canonical();
+        never(address)?;
+        let mut opened = self.listed(address)?;
+        if let Some(inner) = embedded(address) {
+            // A translator on the way makes an IPv4 connection of it.
+            never(IpAddr::V4(inner))?;
+            opened &= self.listed(IpAddr::V4(inner))?;
+        }
+        match place(address) {
+            Err(_) => Err(Refusal::Unknown),
+            Ok(Place::Host) => Err(Refusal::Host),
+            Ok(Place::Neighbour) if !opened => Err(Refusal::Neighbour),
+            Ok(Place::Neighbour | Place::Beyond | Place::Nowhere) => Ok(()),
+        }
+    }
+
+    /// Returns whether the settings open an address.
+    fn listed(&self, address: IpAddr) -> Result<bool, Refusal> {
+        let longest = |nets: &[IpNet]| {
+            let holding = nets.iter().filter(|net| net.contains(&address));
+            holding.map(IpNet::prefix_len).max()
+        };
+        match (longest(&self.allow), longest(&self.deny)) {
+            (allow, Some(deny)) if allow.is_none_or(|allow| allow <= deny) => Err(Refusal::Denied),
+            (allow, _) => Ok(allow.is_some()),
+        }
+    }
+}
+
+fn never(address: IpAddr) -> Result<(), Refusal> {
+    if address.is_loopback() {
+        return Err(Refusal::Loopback);
+    }
+    let found = NEVER.iter().find(|(net, _)| net.contains(&address));
+    found.map_or(Ok(()), |&(_, refusal)| Err(refusal))
+}
+
+/// The IPv4 address that an IPv6 address stands for: NAT64 (`64:ff9b::/96`, `64:ff9b:1::/48` with the
+/// address at the end) and 6to4 (`2002::/16`).
+fn embedded(address: IpAddr) -> Option<Ipv4Addr> {
+    let IpAddr::V6(address) = address else {
+        return None;
+    };
+    let join = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
+    match address.segments() {
+        [0x2002, high, low, ..] => Some(join(high, low)),
+        [0x64, 0xff9b, _, _, _, _, high, low] => Some(join(high, low)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,282 @@
+//! The other end of one container's device: takes its packets apart and gives each to whom it belongs.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::time::Duration;
+
+use smoltcp::wire::IpProtocol;
+use tokio::io::unix::AsyncFd;
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
+use tokio::task::JoinSet;
+
+use super::netlink::Netlink;
+use super::packet::{self, Content, Flow, Outgoing, Unreachable};
+use super::resolvers::{self, Resolvers};
+use super::rules::EgressRules;
+use super::tcp::{Connection, Remote};
+use super::traffic::Meter;
+use super::tun::Tun;
+use super::udp::{self, Conversations};
+use super::{GATEWAY_V4, dns};
+use crate::Traffic;
+
+/// How long a remote may take to accept a connection.
+const DIAL_PATIENCE: Duration = Duration::from_secs(30);
+/// Questions about names that a container may have open at once, in datagrams; more are not answered.
+const QUESTIONS: usize = 32;
+/// Packets that are read before others get their turn.
+const TURNS: usize = 32;
+
+/// What the tunnels of all containers have in common.
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) rules: EgressRules,
+    /// Connections of a container at once.
+    pub(super) connections: usize,
+    pub(super) netlink: Netlink,
+    pub(super) resolvers: Resolvers,
+}
+
+/// What the tasks of one tunnel share; all run on one thread.
+#[derive(Debug)]
+pub(super) struct Shared {
+    world: Rc<World>,
+    pub(super) tun: Tun,
+    pub(super) meter: Meter,
+    connections: RefCell<HashMap<Flow, Slot>>,
+    pub(super) conversations: Conversations,
+    questions: Cell<usize>,
+}
+
+#[derive(Debug)]
+enum Slot {
+    /// The first packet waits until the remote has answered.
+    Dialling,
+    Open(Rc<RefCell<Connection>>),
+}
+
+/// Serves a container until it has ended: `container` is its pidfd.
+pub(super) async fn serve(world: Rc<World>, tun: Tun, meter: Meter, container: AsyncFd<OwnedFd>) {
+    let shared = Rc::new(Shared {
+        world,
+        tun,
+        meter,
+        connections: RefCell::default(),
+        conversations: Conversations::default(),
+        questions: Cell::new(0),
+    });
+    // Dropped with all tasks in it, so nothing outlives the container. As many as there are
+    // connections, conversations and questions, each of which has a bound.
+    let mut tasks = JoinSet::new();
+    loop {
+        tokio::select! {
+            biased;
+            _ended = container.readable() => break,
+            Some(finished) = tasks.join_next() => {
+                // One that panicked has lost its own connection only.
+                let has_panicked = finished.is_err_and(|error| error.is_panic());
+                debug_assert!(!has_panicked, "a task of a tunnel panicked");
+            }
+            ready = shared.tun.readable() => {
+                let take = |packet: &[u8]| shared.take(packet, &mut tasks);
+                let read = ready.and_then(|ready| shared.tun.read(ready, TURNS, take));
+                if read.is_err() {
+                    // The device is gone, and the container with it.
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// Asks the rules about an address, and the host's routing.
+    pub(super) fn permits(&self, address: IpAddr) -> bool {
+        let World { rules, netlink, .. } = &*self.world;
+        rules
+            .judge(address, |address| netlink.place_of(address))
+            .is_ok()
+    }
+
+    fn take(self: &Rc<Self>, packet: &[u8], tasks: &mut JoinSet<()>) {
+        let Some(Outgoing { flow, content }) = packet::parse(packet) else {
+            return;
+        };
+        match content {
+            Content::Datagram(data) if flow.target == resolver() => self.ask(flow, data, tasks),
+            Content::Datagram(data) => self.conversations.send(self, flow, data, tasks),
+            Content::Syn(sequence) => self.take_first(flow, sequence, packet, tasks),
+            Content::Segment(answered) => self.take_next(&flow, answered, packet),
+        }
+    }
+
+    fn ask(self: &Rc<Self>, flow: Flow, question: &[u8], tasks: &mut JoinSet<()>) {
+        if self.questions.get() >= QUESTIONS {
+            // Lost; whoever asks asks again.
+            return;
+        }
+        let (asked, question) = (Asked::new(self.clone()), question.to_vec());
+        tasks.spawn_local(async move {
+            let shared = &asked.0;
+            let answer = dns::answer_datagram(&shared.world.resolvers, &question).await;
+            let received = answer.as_ref().map_or(0, Vec::len);
+            if let Some(answer) = answer {
+                shared.tun.send(&packet::datagram(&flow, &answer));
+            }
+            shared.meter.add(Traffic {
+                sent: u64::try_from(question.len()).unwrap_or_default(),
+                received: u64::try_from(received).unwrap_or_default(),
+                connections: 0,
+            });
+        });
+    }
+
+    fn take_first(self: &Rc<Self>, flow: Flow, sequence: u32, syn: &[u8], tasks: &mut JoinSet<()>) {
+        let mut connections = self.connections.borrow_mut();
+        match connections.get(&flow) {
+            // Sent again because the remote takes its time.
+            Some(Slot::Dialling) => {}
+            Some(Slot::Open(connection)) => connection.borrow_mut().take(syn, &self.tun),
+            None if connections.len() >= self.world.connections => {
+                self.tun.send(&packet::refuse(&flow, sequence));
+            }
+            None => {
+                connections.insert(flow, Slot::Dialling);
+                let (shared, syn) = (self.clone(), syn.to_vec());
+                tasks.spawn_local(async move {
+                    let held = Held { shared, flow };
+                    held.shared.connect(&held.flow, sequence, &syn).await;
+                });
+            }
+        }
+    }
+
+    fn take_next(&self, flow: &Flow, answered: Option<u32>, packet: &[u8]) {
+        match self.connections.borrow().get(flow) {
+            Some(Slot::Dialling) => {}
+            Some(Slot::Open(connection)) => connection.borrow_mut().take(packet, &self.tun),
+            None => {
+                if let Some(sequence) = answered {
+                    self.tun.send(&packet::reset_stray(flow, sequence));
+                }
+            }
+        }
+    }
+
+    /// Forgets a connection.
+    fn release(&self, flow: &Flow) {
+        let released = self.connections.borrow_mut().remove(flow);
+        // Only when the table is free again: more may end with it.
+        drop(released);
+    }
+
+    /// Lives one connection from its first packet to its end.
+    async fn connect(&self, flow: &Flow, sequence: u32, syn: &[u8]) {
+        if flow.target == resolver() {
+            let Ok((ours, theirs)) = UnixStream::pair() else {
+                return self.tun.send(&packet::refuse(flow, sequence));
+            };
+            let relayed = self.relay(flow, syn, Remote::Resolver(ours));
+            let served = dns::serve(theirs, &self.world.resolvers);
+            tokio::join!(relayed, served);
+            return;
+        }
+        let dialled = if self.permits(flow.target.ip()) {
+            dial(flow.target).await
+        } else {
+            Err(Unreachable::Prohibited)
+        };
+        match dialled {
+            Ok(stream) => self.relay(flow, syn, Remote::Internet(stream)).await,
+            Err(Unreachable::Port) => self.tun.send(&packet::refuse(flow, sequence)),
+            Err(why) => {
+                let quoted = packet::quoted(flow, sequence);
+                let report = packet::unreachable(flow, &quoted, IpProtocol::Tcp, why);
+                self.tun.send(&report);
+            }
+        }
+    }
+
+    async fn relay(&self, flow: &Flow, syn: &[u8], remote: Remote) {
+        let seed = RandomState::new().build_hasher().finish();
+        let Some(connection) = Connection::accept(flow, syn, remote, &self.tun, seed) else {
+            return;
+        };
+        self.meter.add(Traffic {
+            connections: 1,
+            ..Traffic::default()
+        });
+        let connection = Rc::new(RefCell::new(connection));
+        let open = Slot::Open(connection.clone());
+        self.connections.borrow_mut().insert(*flow, open);
+        std::future::poll_fn(|context| {
+            connection
+                .borrow_mut()
+                .poll(context, &self.tun, &self.meter)
+        })
+        .await;
+        // The map's copy too, so that a resolver sees the end.
+        self.release(flow);
+    }
+}
+
+/// A place in the table of connections, free again whatever way its task ends.
+struct Held {
+    shared: Rc<Shared>,
+    flow: Flow,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.shared.release(&self.flow);
+    }
+}
+
+/// One of the open questions, whatever way its task ends.
+struct Asked(Rc<Shared>);
+
+impl Asked {
+    fn new(shared: Rc<Shared>) -> Self {
+        shared.questions.set(shared.questions.get() + 1);
+        Self(shared)
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        let questions = &self.0.questions;
+        questions.set(questions.get().saturating_sub(1));
+    }
+}
+
+/// Where containers ask about names.
+fn resolver() -> SocketAddr {
+    (GATEWAY_V4, resolvers::PORT).into()
+}
+
+async fn dial(target: SocketAddr) -> Result<TcpStream, Unreachable> {
+    let connected = async {
+        let socket = match target {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        let stream = socket.connect(target).await?;
+        // The container's kernel has already decided what belongs into one packet.
+        stream.set_nodelay(true)?;
+        io::Result::Ok(stream)
+    };
+    match tokio::time::timeout(DIAL_PATIENCE, connected).await {
+        Ok(Ok(stream)) => Ok(stream),
+        Ok(Err(error)) => Err(udp::unreachable_by(&error)),
+        Err(_late) => Err(Unreachable::Host),
+    }
+}
+
+#[cfg(test)]
+mod tests;

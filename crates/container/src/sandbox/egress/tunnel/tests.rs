@@ -1,0 +1,304 @@
+//! The whole path of packets, with the test in the place of a container's kernel.
+
+use std::future::Future;
+use std::os::fd::OwnedFd;
+
+use proptest::prelude::*;
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use smoltcp::phy::ChecksumCapabilities;
+use smoltcp::wire::{IpAddress, IpRepr, Ipv4Packet, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber};
+use tokio::io::Interest;
+use tokio::task::LocalSet;
+
+use super::*;
+use crate::sandbox::egress::traffic;
+use crate::sandbox::egress::tun::Buffers;
+use crate::sandbox::egress::{CONTAINER_V4, CONTAINER_V6};
+use crate::watched::watch;
+
+/// What is before each packet.
+const PREFIX: [u8; 10] = [0; 10];
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A container's side of a tunnel.
+struct Kernel {
+    device: AsyncFd<OwnedFd>,
+    /// Closing it ends the container.
+    alive: Option<OwnedFd>,
+    traffic: OwnedFd,
+}
+
+impl Kernel {
+    async fn send(&self, packet: &[u8]) {
+        let frame = [&PREFIX, packet].concat();
+        loop {
+            let mut ready = self.device.writable().await.unwrap();
+            let sent = ready.try_io(|device| Ok(rustix::io::write(device.get_ref(), &frame)?));
+            if let Ok(sent) = sent {
+                sent.unwrap();
+                return;
+            }
+        }
+    }
+
+    /// The next packet from the tunnel; nothing if it has ended.
+    async fn receive(&self) -> Option<Vec<u8>> {
+        let mut frame = vec![0; 70_000];
+        loop {
+            let mut ready = self.device.readable().await.unwrap();
+            let read = ready.try_io(|device| Ok(rustix::io::read(device.get_ref(), &mut frame)?));
+            if let Ok(length) = read {
+                let length = length.unwrap();
+                return (length > 0).then(|| frame[PREFIX.len()..length].to_vec());
+            }
+        }
+    }
+
+    /// Asks what is answered without asking anybody, and waits for the answer among all that comes.
+    async fn is_served(&self, number: u8) -> bool {
+        let mut question = vec![number, 77, 0x28, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+        question.extend(b"\x01a\x00\x00\x01\x00\x01");
+        let flow = Flow {
+            port: 4000,
+            target: resolver(),
+        };
+        // The packet of an answer, turned round.
+        let mut packet = packet::datagram(&flow, &question);
+        let (from, to) = (packet[12..16].to_vec(), packet[16..20].to_vec());
+        packet[12..16].copy_from_slice(&to);
+        packet[16..20].copy_from_slice(&from);
+        packet[20..24].rotate_left(2);
+        let answered = async {
+            loop {
+                self.send(&packet).await;
+                let patient = tokio::time::timeout(Duration::from_millis(200), async {
+                    while let Some(packet) = self.receive().await {
+                        if packet.get(28..30) == Some(&[number, 77]) {
+                            return true;
+                        }
+                    }
+                    false
+                });
+                if let Ok(answered) = patient.await {
+                    return answered;
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, answered)
+            .await
+            .unwrap_or(false)
+    }
+}
+
+/// Runs a test with a tunnel that refuses every address, then expects that the tunnel ends with the container.
+fn with_tunnel<T: Future<Output = Kernel>>(test: impl FnOnce(Kernel) -> T) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    LocalSet::new().block_on(&runtime, async {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let (ours, theirs) =
+            rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
+                .unwrap();
+        let (ended, alive) = rustix::pipe::pipe().unwrap();
+        let root = std::fs::File::open("/").unwrap();
+        let world = World {
+            rules: EgressRules {
+                allow: vec![],
+                deny: vec!["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()],
+            },
+            connections: 8,
+            netlink: Netlink::open().unwrap(),
+            resolvers: Resolvers::new(root.into()),
+        };
+        let file = traffic::file().unwrap();
+        let kernel = Kernel {
+            device: watch(ours, Interest::READABLE | Interest::WRITABLE).unwrap(),
+            alive: Some(alive),
+            traffic: file.try_clone().unwrap(),
+        };
+        let tun = Tun::new(theirs, Rc::new(Buffers::new())).unwrap();
+        let container = watch(ended, Interest::READABLE).unwrap();
+        let tunnel =
+            tokio::task::spawn_local(serve(Rc::new(world), tun, Meter::new(file), container));
+        let mut kernel = test(kernel).await;
+        drop(kernel.alive.take());
+        tokio::time::timeout(PATIENCE, tunnel)
+            .await
+            .unwrap()
+            .unwrap();
+        // Its end of the device is closed, on another thread.
+        let closed = async { while kernel.receive().await.is_some() {} };
+        tokio::time::timeout(PATIENCE, closed).await.unwrap();
+    });
+}
+
+/// A TCP packet from the container.
+fn segment(flow: &Flow, change: impl FnOnce(&mut TcpRepr<'_>), payload: &[u8]) -> Vec<u8> {
+    let mut tcp = TcpRepr {
+        src_port: flow.port,
+        dst_port: flow.target.port(),
+        control: TcpControl::None,
+        seq_number: TcpSeqNumber(0),
+        ack_number: None,
+        window_len: 60_000,
+        window_scale: None,
+        max_seg_size: None,
+        sack_permitted: false,
+        sack_ranges: [None; 3],
+        timestamp: None,
+        payload,
+    };
+    change(&mut tcp);
+    let (from, to) = (
+        IpAddress::from(flow.container()),
+        IpAddress::from(flow.target.ip()),
+    );
+    let ip = IpRepr::new(from, to, IpProtocol::Tcp, tcp.buffer_len(), 64);
+    let caps = ChecksumCapabilities::default();
+    let mut packet = vec![0; ip.buffer_len()];
+    ip.emit(&mut packet, &caps);
+    let place = ip.header_len();
+    tcp.emit(
+        &mut TcpPacket::new_unchecked(&mut packet[place..]),
+        &from,
+        &to,
+        &caps,
+    );
+    packet
+}
+
+/// Opens a connection to the resolver; returns the number with which the tunnel begins.
+async fn opened(kernel: &Kernel, flow: &Flow) -> i32 {
+    let syn = |tcp: &mut TcpRepr<'_>| {
+        tcp.control = TcpControl::Syn;
+        tcp.max_seg_size = Some(1400);
+        tcp.window_scale = Some(7);
+    };
+    kernel.send(&segment(flow, syn, &[])).await;
+    let answer = kernel.receive().await.unwrap();
+    let ip = Ipv4Packet::new_checked(&answer[..]).unwrap();
+    let tcp = TcpPacket::new_checked(ip.payload()).unwrap();
+    assert!(tcp.syn() && tcp.ack(), "{tcp}");
+    tcp.seq_number().0
+}
+
+fn to_resolver(port: u16) -> Flow {
+    Flow {
+        port,
+        target: resolver(),
+    }
+}
+
+#[test]
+fn connections_to_the_resolver_are_bounded_like_others() {
+    with_tunnel(|kernel| async {
+        for port in 1..=8 {
+            opened(&kernel, &to_resolver(port)).await;
+        }
+        let syn = |tcp: &mut TcpRepr<'_>| tcp.control = TcpControl::Syn;
+        kernel.send(&segment(&to_resolver(9), syn, &[])).await;
+        let answer = kernel.receive().await.unwrap();
+        assert!(TcpPacket::new_checked(&answer[20..]).unwrap().rst());
+        assert_eq!(traffic::read(&kernel.traffic).unwrap().connections, 8);
+        kernel
+    });
+}
+
+#[test]
+fn stray_segment_is_reset() {
+    with_tunnel(|kernel| async {
+        let stray = |tcp: &mut TcpRepr<'_>| tcp.ack_number = Some(TcpSeqNumber(5));
+        kernel.send(&segment(&to_resolver(7), stray, b"data")).await;
+        let answer = kernel.receive().await.unwrap();
+        let tcp = TcpPacket::new_checked(&answer[20..]).unwrap();
+        assert!(tcp.rst());
+        assert_eq!(tcp.seq_number(), TcpSeqNumber(5));
+        kernel
+    });
+}
+
+/// Packets of every kind, most of them damaged, from the container's own addresses or others.
+fn frames() -> impl Strategy<Value = Vec<u8>> {
+    let header = (
+        any::<bool>(),
+        any::<bool>(),
+        proptest::sample::select(vec![6_u8, 17, 1, 58, 0]),
+    );
+    let body = proptest::collection::vec(any::<u8>(), 0..120);
+    let framed = (header, body).prop_map(|((is_v4, is_own, protocol), body)| {
+        let own_4 = if is_own {
+            CONTAINER_V4
+        } else {
+            [10, 0, 0, 1].into()
+        };
+        let mut packet = if is_v4 {
+            let length = u8::try_from(20 + body.len()).unwrap();
+            let mut packet = vec![0x45, 0, 0, length, 0, 0, 0, 0, 64, protocol, 0, 0];
+            packet.extend(own_4.octets());
+            packet.extend([203, 0, 113, 9]);
+            packet
+        } else {
+            let length = u8::try_from(body.len()).unwrap();
+            let mut packet = vec![0x60, 0, 0, 0, 0, length, protocol, 64];
+            packet.extend(CONTAINER_V6.octets());
+            packet.extend([0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9]);
+            packet
+        };
+        packet.extend(body);
+        packet
+    });
+    prop_oneof![proptest::collection::vec(any::<u8>(), 0..200), framed]
+}
+
+/// Segments of a connection that is there: any flags, any place, any data.
+fn segments() -> impl Strategy<Value = (u8, i32, i32, u16, Vec<u8>)> {
+    let near = prop_oneof![-3_i32..3000, any::<i32>()];
+    let data = proptest::collection::vec(any::<u8>(), 0..80);
+    (any::<u8>(), near.clone(), near, any::<u16>(), data)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn tunnel_outlives_any_packets(frames in proptest::collection::vec(frames(), 1..100)) {
+        with_tunnel(|kernel| async move {
+            for frame in &frames {
+                kernel.send(frame).await;
+            }
+            assert!(kernel.is_served(1).await);
+            kernel
+        });
+    }
+
+    #[test]
+    fn tunnel_outlives_any_segments(
+        segments in proptest::collection::vec(segments(), 1..60),
+        damage in proptest::collection::vec((40_usize..100, any::<u8>()), 0..4),
+    ) {
+        with_tunnel(|kernel| async move {
+            let flow = to_resolver(999);
+            let first = opened(&kernel, &flow).await;
+            for (flags, sequence, acknowledged, window, data) in &segments {
+                let change = |tcp: &mut TcpRepr<'_>| {
+                    tcp.seq_number = TcpSeqNumber(sequence.wrapping_add(1));
+                    tcp.ack_number = Some(TcpSeqNumber(acknowledged.wrapping_add(first)));
+                    tcp.window_len = *window;
+                };
+                let mut packet = segment(&flow, change, data);
+                packet[33] = *flags;
+                for &(place, byte) in &damage {
+                    if let Some(old) = packet.get_mut(place) {
+                        *old = byte;
+                    }
+                }
+                kernel.send(&packet).await;
+            }
+            assert!(kernel.is_served(2).await);
+            kernel
+        });
+    }
+}

@@ -1,0 +1,113 @@
+//! What can be told only while no other test uses the way out.
+
+use std::path::PathBuf;
+
+use oxwhisk_container::ContainerFactory as _;
+use oxwhisk_testing::internet::SERVER;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+
+use crate::support::{eventually, python};
+use crate::way_out::*;
+
+/// The process that serves the ways out, as a folder of `/proc`.
+fn process() -> Option<PathBuf> {
+    let is_it = |folder: &PathBuf| {
+        let name = std::fs::read_to_string(folder.join("comm")).unwrap_or_default();
+        let state = std::fs::read_to_string(folder.join("stat")).unwrap_or_default();
+        name == "oxwhisk-egress\n" && !state.contains(") Z ")
+    };
+    let folders = std::fs::read_dir("/proc").unwrap().flatten();
+    folders.map(|folder| folder.path()).find(is_it)
+}
+
+fn kill(process: &std::path::Path) {
+    let number = process.file_name().unwrap().to_str().unwrap();
+    let pid = Pid::from_raw(number.parse().unwrap()).unwrap();
+    kill_process(pid, Signal::KILL).unwrap();
+    eventually("it is killed", || {
+        crate::alone::process().as_deref() != Some(process)
+    });
+}
+
+const SERVED: &str = "open";
+
+#[tokio::test]
+#[ignore = "runs on a machine of its own"]
+async fn another_process_serves_new_containers_when_the_first_was_killed() {
+    let factory = factory().await;
+    let old = action(&factory, &python(), CONNECTS).await;
+    let arguments = json!({"host": SERVER, "port": 80});
+    assert_eq!(result(&*old, &arguments).await["end"], SERVED);
+    kill(&process().unwrap());
+    let new = action(&factory, &python(), CONNECTS).await;
+    assert_eq!(result(&*new, &arguments).await["end"], SERVED);
+    // The device has gone with the process: no wider way than before, but none.
+    assert_eq!(result(&*old, &arguments).await["end"], "ENETUNREACH");
+    old.destroy().await;
+    new.destroy().await;
+    factory.shutdown().await;
+    eventually("it ends with the factory", || process().is_none());
+}
+
+#[tokio::test]
+#[ignore = "runs on a machine of its own"]
+async fn nothing_of_a_container_is_left_in_the_process() {
+    const OPENS: &str = "
+import socket
+kept = []
+def main(args):
+    for port in (7, 9, 10):
+        kept.append(socket.create_connection((args['host'], port), timeout=20))
+    for _ in range(10):
+        one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        one.sendto(b'x', (args['host'], 7))
+        kept.append(one)
+    return {}
+";
+    let factory = factory().await;
+    let descriptors = || {
+        std::fs::read_dir(process().unwrap().join("fd"))
+            .unwrap()
+            .count()
+    };
+    let threads = || {
+        std::fs::read_dir(process().unwrap().join("task"))
+            .unwrap()
+            .count()
+    };
+    let before = descriptors();
+    for _ in 0..10 {
+        let container = action(&factory, &python(), OPENS).await;
+        result(&*container, &json!({"host": SERVER})).await;
+        eventually("it is served", || descriptors() >= before + 16);
+        container.destroy().await;
+    }
+    eventually("all descriptors are closed", || descriptors() == before);
+    assert!(threads() <= 2, "one works, one closes devices");
+    factory.shutdown().await;
+}
+
+#[tokio::test]
+#[ignore = "runs on a machine of its own"]
+async fn process_can_do_nothing_but_dial() {
+    let factory = factory().await;
+    let container = action(&factory, &python(), CONNECTS).await;
+    let status = std::fs::read_to_string(process().unwrap().join("status")).unwrap();
+    let field = |name: &str| {
+        let line = status.lines().find(|line| line.starts_with(name));
+        line.unwrap()
+            .split_ascii_whitespace()
+            .nth(1)
+            .unwrap()
+            .to_owned()
+    };
+    for set in ["CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:"] {
+        assert_eq!(field(set), "0000000000000000", "{set}");
+    }
+    assert_eq!(field("NoNewPrivs:"), "1");
+    assert_eq!(field("Seccomp:"), "2", "filtered");
+    assert_ne!(field("Uid:"), "0");
+    container.destroy().await;
+    factory.shutdown().await;
+}
