@@ -5,7 +5,7 @@
 //!   program `scenarios` is its command line.
 //! - [`TestServer`] runs a standalone server as a process, kills it and starts it again.
 //! - [`RestClient`] talks JSON to a server over the transport of the client crate, [`User`] works with
-//!   actions and expects success, [`eventually`] waits for a condition.
+//!   actions and expects success, [`eventually()`] waits for a condition.
 //! - [`internet`] is a network for programs that reach out.
 //! - [`processes`] tells what is left of containers.
 //! - [`wire`] is an HTTP client that adds nothing to a request and checks nothing in it, so that scenarios
