@@ -1,8 +1,10 @@
 //! What the tests need beside Rust, Node.js and Python, installed when it is missing.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result};
 
 use crate::process::{exists, root, run, run_in};
 use crate::tools;
@@ -24,19 +26,23 @@ pub(crate) fn all() -> Result<()> {
     python_packages(&root().join("runtimes/python"))
 }
 
-/// Installs the packages that Python actions find. They are there for good once they are complete.
+/// Installs the packages that Python actions find, unless those that are listed are there already.
 fn python_packages(folder: &Path) -> Result<()> {
-    let complete = folder.join("packages/requests").is_dir();
-    if complete {
+    let listed = folder.join("requirements.txt");
+    // Written last, so that it is there only when all else is.
+    let installed = folder.join("packages/installed.txt");
+    let wanted = fs::read(&listed)?;
+    if fs::read(&installed).is_ok_and(|found| found == wanted) {
         return Ok(());
     }
     let arguments = "install --quiet --target packages --upgrade --no-deps --only-binary=:all: --platform any \
                      --python-version 3.9 --require-hashes -r requirements.txt";
     let arguments: Vec<_> = arguments.split_whitespace().collect();
-    run_in(folder, &tools::pip()?, &arguments)
+    run_in(folder, &tools::pip()?, &arguments)?;
+    Ok(fs::copy(listed, installed).map(drop)?)
 }
 
-/// Installs the programs with `apt-get`, as root or through `sudo`.
+/// Installs the programs that are missing.
 fn programs() -> Result<()> {
     let mut missing: Vec<_> = PROGRAMS
         .iter()
@@ -50,27 +56,27 @@ fn programs() -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    if !exists("apt-get") {
-        bail!("the tests need {}: please install them", missing.join(", "));
-    }
+    let wanted = missing.join(" ");
+    install_with_apt(&missing)
+        .with_context(|| format!("the tests need {wanted}: please install what is missing"))
+}
+
+/// Installs Debian packages, as root or through `sudo`.
+fn install_with_apt(packages: &[&str]) -> Result<()> {
     let install = ["install", "--quiet", "--yes", "--no-install-recommends"];
     apt(&["update", "--quiet"])?;
-    apt(&[&install, missing.as_slice()].concat())
+    apt(&[&install, packages].concat())
 }
 
 fn apt(arguments: &[&str]) -> Result<()> {
     if is_root()? {
         return run("apt-get", arguments);
     }
-    run(
-        "sudo",
-        &[&["--non-interactive", "apt-get"], arguments].concat(),
-    )
+    let as_root = [&["--non-interactive", "apt-get"], arguments].concat();
+    run("sudo", &as_root)
 }
 
 /// Returns whether this process may do everything.
 pub(crate) fn is_root() -> Result<bool> {
-    use std::os::unix::fs::MetadataExt as _;
-
-    Ok(std::fs::metadata("/proc/self")?.uid() == 0)
+    Ok(fs::metadata("/proc/self")?.uid() == 0)
 }

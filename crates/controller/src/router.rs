@@ -52,7 +52,7 @@ impl Controller {
     /// The server's own endpoints. An unknown path answers 405, for `OPTIONS` exists everywhere (rest-api §4.4).
     fn route_server(&self, request: &Request, path: &str) -> Result<Reply, ApiError> {
         if request.method == Method::OPTIONS {
-            return Ok(Reply::text("OK").with_cors(Cors::Server));
+            return Ok(Reply::ok().with_cors(Cors::Server));
         }
         let outside = request.origin != Origin::Container;
         let call = ServerCall::parse(&request.method, path)
@@ -96,7 +96,7 @@ impl Controller {
             };
         }
         if request.method == Method::OPTIONS {
-            return Ok(Reply::text("OK"));
+            return Ok(Reply::ok());
         }
         if is_exotic(&request.method) {
             return Err(ApiError::bad_method(ENTITY_METHODS));

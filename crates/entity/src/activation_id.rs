@@ -101,6 +101,7 @@ impl<'de> Deserialize<'de> for ActivationId {
 mod tests {
     use super::*;
 
+    /// entities §1.5
     #[test]
     fn reads_what_it_writes_and_sorts_by_time() {
         let early = ActivationId::new(1_700_000_000_000, u128::MAX);

@@ -112,6 +112,7 @@ async fn descriptions_are_valid() {
     }
 }
 
+/// rest-api §16: each endpoint answers the statuses that it is said to, and no others.
 #[tokio::test(flavor = "multi_thread")]
 async fn fuzzer_finds_no_fault() {
     let server = start().await;

@@ -54,6 +54,11 @@ fn package_openwhisk_works() {
 }
 
 #[test]
+fn events_of_package_openwhisk_work() {
+    node_passes(options(), "openwhisk-events.test.js");
+}
+
+#[test]
 fn package_aio_lib_runtime_works() {
     node_passes(options(), "aio-lib-runtime.test.js");
 }

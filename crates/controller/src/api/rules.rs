@@ -143,7 +143,7 @@ impl Controller {
                 messages::RULE_WITHOUT_TRIGGER,
             ));
         }
-        Ok(Reply::text("OK"))
+        Ok(Reply::ok())
     }
 
     /// What the trigger says of a rule; inactive without a trigger or a link.

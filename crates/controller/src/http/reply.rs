@@ -24,6 +24,8 @@ pub(crate) enum Entity {
     List(List),
     /// Plain text in UTF-8.
     Text(String),
+    /// The reason of the status and nothing more.
+    Reason,
     /// A page in UTF-8.
     Html(String),
     /// A text in UTF-8 of another media type.
@@ -65,6 +67,11 @@ impl Reply {
         Self::new(StatusCode::OK, Entity::Json(value))
     }
 
+    /// 200 and nothing to say.
+    pub(crate) fn ok() -> Self {
+        Self::new(StatusCode::OK, Entity::Reason)
+    }
+
     /// 200 with a text.
     pub(crate) fn text(text: &str) -> Self {
         Self::new(StatusCode::OK, Entity::Text(text.to_owned()))
@@ -102,11 +109,14 @@ impl Reply {
         self.build(request)
     }
 
-    /// What `Accept` is enforced on: successes, and redirections but for those of our own, which have a page
-    /// (observed.md, invocation §9.8).
+    /// What `Accept` is enforced on: successes that say more than that, and redirections but for those of our own,
+    /// which have a page (rest-api §2.1, observed.md, invocation §9.8).
     fn is_negotiated(&self) -> bool {
-        let own_page = matches!(self.entity, Entity::Html(_));
-        self.status.is_success() || (self.status.is_redirection() && !own_page)
+        match self.entity {
+            Entity::Reason => false,
+            Entity::Html(_) => self.status.is_success(),
+            _ => self.status.is_success() || self.status.is_redirection(),
+        }
     }
 
     fn is_accepted(&self, media_type: &str, request: &HeaderMap) -> bool {
@@ -145,7 +155,7 @@ impl Reply {
         if let Some(content_type) = self.entity.content_type() {
             headers.insert(header::CONTENT_TYPE, content_type);
         }
-        let mut response = Response::new(self.entity.into_body());
+        let mut response = Response::new(self.entity.into_body(self.status));
         if self.status.canonical_reason().is_none() {
             // hyper would write `<none>`.
             let nothing = ReasonPhrase::from_static(b"");
@@ -186,15 +196,16 @@ impl Entity {
         match self {
             Self::Empty | Self::Typed { .. } | Self::Binary { .. } => None,
             Self::Json(_) | Self::List(_) => Some("application/json"),
-            Self::Text(_) => Some("text/plain; charset=UTF-8"),
+            Self::Text(_) | Self::Reason => Some("text/plain; charset=UTF-8"),
             Self::Html(_) => Some("text/html; charset=UTF-8"),
         }
     }
 
-    fn into_body(self) -> ResponseBody {
+    fn into_body(self, status: StatusCode) -> ResponseBody {
         let bytes: Bytes = match self {
             Self::List(list) => return list.into(),
             Self::Empty => Bytes::new(),
+            Self::Reason => Bytes::from(status.canonical_reason().unwrap_or_default()),
             Self::Json(json) => Bytes::copy_from_slice(json.text().as_bytes()),
             Self::Text(text) | Self::Html(text) | Self::Typed { text, .. } => text.into(),
             Self::Binary { bytes, .. } => bytes,

@@ -144,3 +144,33 @@ async fn faults_are_told_in_the_order_of_the_checks() {
     let (status, _) = send("_", "none", "", b"{}").await;
     assert_eq!(status, 404);
 }
+
+/// rest-api §2.1: `Accept` is for answers that say something; a bare status ignores it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bare_status_is_given_to_everybody() {
+    let harness = with_rule(Limits::default()).await;
+    let accept = ("accept", "application/json");
+    let status = br#"{"status":"inactive"}"#.to_vec();
+    for (method, target, body) in [
+        ("POST", path("rules/r"), Some(status)),
+        ("OPTIONS", path("actions"), None),
+        ("OPTIONS", "/ping".to_owned(), None),
+    ] {
+        let answer = harness
+            .client
+            .send(method, &target, &[accept, JSON], body)
+            .await
+            .unwrap();
+        assert_eq!((answer.status(), answer.text()), (200, "OK".to_owned()));
+        assert_eq!(
+            answer.header("content-type"),
+            Some("text/plain; charset=UTF-8")
+        );
+    }
+    let ping = harness
+        .client
+        .send("GET", "/ping", &[accept], None)
+        .await
+        .unwrap();
+    assert_eq!(ping.status(), 406);
+}
