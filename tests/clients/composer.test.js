@@ -168,7 +168,7 @@ describe('combinators that meet in Redis', () => {
     await provideEcho()
     // The conductor waits five seconds less than its time limit, and one second at least.
     const name = 'patient'
-    await ow.compositions.deploy({ name, ...composer.parallel('slow', 'echo').compile() }, true, undefined, undefined, 5000)
+    await ow.compositions.deploy({ name, ...composer.parallel('slow', 'echo').compile() }, true, undefined, undefined, 6900)
     const activation = await ow.actions.invoke({ name, params: { $composer: $composer() }, blocking: true })
     assert.deepEqual(activation.response.result, { value: [{ slow: true }, {}] })
     const records = await Promise.all(activation.logs.map(id => settled(() => ow.activations.get(id))))
