@@ -31,6 +31,9 @@ pub enum ClientError {
     /// The request cannot be put into HTTP.
     #[error("the request cannot be sent")]
     Request(#[source] http::Error),
+    /// The address begins with `https`, and this client has no TLS yet.
+    #[error("https is not supported yet; use the http address of the server")]
+    NoTls,
     /// No connection could be made.
     #[error("could not connect to the server")]
     Connect(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -69,6 +72,7 @@ impl ClientError {
             | Self::Key
             | Self::Arguments(_)
             | Self::Request(_)
+            | Self::NoTls
             | Self::Connect(_)
             | Self::Connection(_)
             | Self::Late(_)

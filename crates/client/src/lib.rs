@@ -20,7 +20,8 @@
 //! - [`ClientError`] tells a refusal of the server from a connection that failed.
 //! - [`Transport`] is what sends requests. It has no notion of OpenWhisk.
 //!
-//! It never retries, keeps nothing but open connections, and reads no files or variables.
+//! It keeps nothing but open connections, and reads no files or variables. It never sends a request twice: only one that
+//! could not go out, since the server had closed a kept connection, takes another.
 
 #![forbid(unsafe_code)]
 

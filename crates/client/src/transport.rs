@@ -1,8 +1,9 @@
-//! HTTP/1.1 requests over connections that are kept open.
+//! HTTP/1.1 requests over connections that are kept open. No TLS, redirects or cookies.
 
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::uri::Scheme;
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Body as _;
@@ -11,6 +12,9 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::error::ClientError;
+
+/// How long a connection is kept that is not used: shorter than servers keep theirs.
+const IDLE: Duration = Duration::from_secs(30);
 
 /// How requests are sent.
 #[derive(Debug, Clone)]
@@ -50,6 +54,7 @@ impl Transport {
         connector.set_nodelay(true);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(config.idle_connections)
             .build(connector);
         Self { client, config }
@@ -67,8 +72,11 @@ impl Transport {
     /// closes the connection.
     ///
     /// # Errors
-    /// [`ClientError::Connect`], [`ClientError::Connection`], [`ClientError::Late`], [`ClientError::TooLong`].
+    /// [`ClientError::NoTls`], [`ClientError::Connect`], [`ClientError::Connection`], [`ClientError::Late`], [`ClientError::TooLong`].
     pub async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, ClientError> {
+        if request.uri().scheme() == Some(&Scheme::HTTPS) {
+            return Err(ClientError::NoTls);
+        }
         let request = request.map(Full::new);
         let exchange = async {
             let response = self.client.request(request).await.map_err(|error| {

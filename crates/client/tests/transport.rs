@@ -99,6 +99,14 @@ async fn a_server_that_is_not_there_cannot_be_connected_to() {
     assert!(matches!(error, ClientError::Connect(_)), "{error:?}");
 }
 
+#[tokio::test]
+async fn https_is_refused_before_anything_is_sent() {
+    let host = "https://127.0.0.1:1".parse().unwrap();
+    let client = Client::new(host, "u:s").unwrap();
+    let error = client.namespaces().await.unwrap_err();
+    assert!(matches!(error, ClientError::NoTls), "{error:?}");
+}
+
 /// Two requests after each other: how many connections they take.
 async fn connections(idle_connections: usize) -> usize {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -10,7 +10,7 @@ use oxwhisk_store::embedded::OpenError;
 use serde_json::json;
 use tokio::net::UnixStream;
 
-use crate::platform::{database, open_store};
+use crate::platform::{database, open_for_administration};
 use crate::settings::Settings;
 
 use super::args::Area;
@@ -80,7 +80,7 @@ async fn carry_out(operation: Operation, settings: &Settings, shape: Shape) -> R
                 settings.data_dir.display()
             );
         }
-        match open_store(settings) {
+        match open_for_administration(settings) {
             Ok(store) => {
                 tell(&format!("opened `{}`", path.display()));
                 return Ok(operation.perform(&store).await.map_err(Refused::from));

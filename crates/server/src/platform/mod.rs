@@ -70,7 +70,7 @@ impl Platform {
             move || kinds::discover(&settings)
         });
         let store = match role {
-            Role::Standalone => open_store(&settings),
+            Role::Standalone => EmbeddedStore::open(&database(&settings), store_config(&settings)),
             Role::OneShot => EmbeddedStore::in_memory(store_config(&settings)),
         };
         let store = store.context("could not open the store")?;
@@ -247,12 +247,20 @@ pub(crate) fn database(settings: &Settings) -> PathBuf {
     settings.data_dir.join(DATABASE)
 }
 
-/// Opens the database; makes it with the stock subjects if it is not there.
+/// Opens the database to change users and limits only; makes it with the stock subjects if it is not there.
+///
+/// No record is removed, whatever its age: the server that serves this database may have been told to keep more
+/// than these settings say.
 ///
 /// # Errors
 /// [`OpenError`]; one process at a time can have it open.
-pub(crate) fn open_store(settings: &Settings) -> Result<EmbeddedStore, OpenError> {
-    EmbeddedStore::open(&database(settings), store_config(settings))
+pub(crate) fn open_for_administration(settings: &Settings) -> Result<EmbeddedStore, OpenError> {
+    let config = StoreConfig {
+        retention_age: Duration::ZERO,
+        retention_bytes: 0,
+        ..store_config(settings)
+    };
+    EmbeddedStore::open(&database(settings), config)
 }
 
 fn store_config(settings: &Settings) -> StoreConfig {

@@ -1,9 +1,14 @@
 //! What changes mean to the users of the API.
 
+use std::time::Duration;
+
+use oxwhisk_store::ActivationStore as _;
+use oxwhisk_store::conformance::activations::record;
+use oxwhisk_store::embedded::{EmbeddedConfig, EmbeddedStore};
 use oxwhisk_testing::{RestAnswer, RestClient};
 use serde_json::{Value, json};
 
-use crate::support::{GUEST, with_server, without_server};
+use crate::support::{Admin, GUEST, with_server, without_server};
 
 const ACTION: &str = "/api/v1/namespaces/_/actions/hello";
 
@@ -170,4 +175,29 @@ async fn deleted_and_blocked_stock_keys_do_not_come_back() {
     let key = admin.ok(&["user", "create", "guest"]);
     server.restart().unwrap();
     assert_eq!(server.guest_key(), key);
+}
+
+/// The server that uses this directory may keep more records than the administrator's settings say.
+#[tokio::test]
+async fn records_outlive_an_administrator_with_other_settings_than_the_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let admin = Admin(folder.path().join("data"));
+    let open = || {
+        let config = EmbeddedConfig {
+            retention_age: Duration::ZERO,
+            retention_bytes: 0,
+            ..EmbeddedConfig::default()
+        };
+        EmbeddedStore::open(&admin.0.join("oxwhisk.db"), config).unwrap()
+    };
+    let record = record("hello", 1, 1);
+    let (namespace, id) = (record.namespace.as_str().to_owned(), record.activation_id);
+    let store = open();
+    store.store(record.into()).await.unwrap();
+    drop(store);
+    let mut command = admin.command(&["user", "create", "alice"]);
+    let command = command.env("OXWHISK_ACTIVATIONS_RETENTION_SIZE", "1 B");
+    assert!(command.output().unwrap().status.success());
+    let store = open();
+    assert!(store.get(&namespace, id).await.unwrap().is_some());
 }
