@@ -254,5 +254,9 @@ async fn helper_that_dies_is_replaced_and_what_ran_has_a_record() {
         record["response"]["status"], "whisk internal error",
         "the action is not to blame: {record}"
     );
-    assert!(!descendants(server.pid()).contains(&helper.parse().unwrap()));
+    let helper = helper.parse().unwrap();
+    let is_gone = eventually(PATIENCE, async || {
+        (!descendants(server.pid()).contains(&helper)).then_some(())
+    });
+    is_gone.await.unwrap();
 }
