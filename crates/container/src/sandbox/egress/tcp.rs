@@ -249,6 +249,14 @@ impl Connection {
         }
     }
 
+    /// Tells whether the container has closed the connection.
+    pub(super) fn is_closed_inside(&self) -> bool {
+        matches!(
+            self.socket().state(),
+            State::CloseWait | State::LastAck | State::Closing | State::TimeWait | State::Closed
+        )
+    }
+
     /// Moves bytes in both directions; ready when the connection is over.
     pub(super) fn poll(&mut self, context: &mut Context<'_>, tun: &Tun, meter: &Meter) -> Poll<()> {
         if !self
