@@ -65,7 +65,8 @@ impl NetworkMode {
 pub struct EgressPolicy {
     /// Which addresses.
     pub rules: EgressRules,
-    /// TCP connections of one container at once; each may hold 256 KiB of memory outside of it.
+    /// TCP connections of one container at once, not counting as many that it has just closed; each may
+    /// hold 256 KiB of memory outside of it.
     pub connections: usize,
 }
 

@@ -69,10 +69,7 @@ impl SandboxFactory {
     /// Tells why containers reach nothing but the API although they should, if so.
     #[must_use]
     pub fn egress_refusal(&self) -> Option<String> {
-        match &self.current()?.abilities.egress {
-            Some(EgressAbility::Refused { step, errno }) => Some(refusal(step, *errno)),
-            Some(EgressAbility::Works) | None => None,
-        }
+        egress_refusal(&*self.current()?)
     }
 
     /// Prepares the root of a runtime, so that its first container does not wait for that.
@@ -112,6 +109,9 @@ impl SandboxFactory {
                 .await
                 .map_err(io::Error::other)?,
         );
+        if let Some(refusal) = egress_refusal(&helper) {
+            tracing::warn!(refusal, "new containers reach nothing but the API");
+        }
         let mut current = self.helper.lock().unwrap_or_else(PoisonError::into_inner);
         // After a shutdown meanwhile, the new one ends when it is dropped here.
         current
@@ -206,6 +206,13 @@ impl SandboxFactory {
                 })
             }
         }
+    }
+}
+
+fn egress_refusal(helper: &RunningHelper) -> Option<String> {
+    match &helper.abilities.egress {
+        Some(EgressAbility::Refused { step, errno }) => Some(refusal(step, *errno)),
+        Some(EgressAbility::Works) | None => None,
     }
 }
 

@@ -72,6 +72,30 @@ def main(args):
 
 #[tokio::test]
 #[ignore = "runs on a machine of its own"]
+async fn connections_that_the_action_has_closed_do_not_count() {
+    const OPENS: &str = "
+import socket
+def main(args):
+    for _ in range(args['count']):
+        with socket.create_connection((args['host'], 10), timeout=20) as one:
+            one.sendall(b'x')
+    return {'done': args['count']}
+";
+    let policy = EgressPolicy {
+        connections: 3,
+        ..EgressPolicy::default()
+    };
+    let factory = SandboxFactory::start(open(policy)).await.unwrap();
+    let container = action(&factory, &python(), OPENS).await;
+    // Faster than the server closes its sides.
+    let done = result(&*container, &json!({"host": SERVER, "count": 30})).await;
+    assert_eq!(done, json!({"done": 30}));
+    container.destroy().await;
+    factory.shutdown().await;
+}
+
+#[tokio::test]
+#[ignore = "runs on a machine of its own"]
 async fn whoever_sends_waits_for_whoever_does_not_read() {
     const FLOODS: &str = "
 import socket

@@ -73,6 +73,8 @@ pub(crate) fn run(
     confine: impl FnOnce() -> io::Result<()>,
 ) -> io::Result<()> {
     rustix::thread::set_name(c"oxwhisk-egress")?;
+    // Signals of the server's terminal are not for this process: actions that still run need it.
+    rustix::process::setsid()?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = rustix::fs::open(root, flags, Mode::empty())?;
     let world = Rc::new(World {

@@ -21,8 +21,9 @@ use super::traffic::Meter;
 use super::tun::{MTU, Missing, Tun};
 use crate::Traffic;
 
-/// Bytes that wait in one direction at most.
-pub(super) const BUFFER: usize = 128 * 1024;
+/// Bytes that wait in one direction at most: two of the largest segments, so that one can be on its
+/// way while the other is dealt with, and nothing is left over for a third.
+pub(super) const BUFFER: usize = 2 * (MTU as usize - 40);
 /// How long a connection may stay half open or half closed without a byte: then one side is taken for gone.
 const HALF_CLOSED: Duration = Duration::from_secs(120);
 /// Turns of moving bytes before others get their turn.
@@ -246,6 +247,14 @@ impl Connection {
         if let Some(driver) = &self.driver {
             driver.wake_by_ref();
         }
+    }
+
+    /// Tells whether the container has closed the connection.
+    pub(super) fn is_closed_inside(&self) -> bool {
+        matches!(
+            self.socket().state(),
+            State::CloseWait | State::LastAck | State::Closing | State::TimeWait | State::Closed
+        )
     }
 
     /// Moves bytes in both directions; ready when the connection is over.

@@ -36,7 +36,7 @@ const TURNS: usize = 32;
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) rules: EgressRules,
-    /// Connections of a container at once.
+    /// Connections of a container at once, and as many that it has just closed.
     pub(super) connections: usize,
     pub(super) netlink: Netlink,
     pub(super) resolvers: Resolvers,
@@ -143,7 +143,9 @@ impl Shared {
             // Sent again because the remote takes its time.
             Some(Slot::Dialling) => {}
             Some(Slot::Open(connection)) => connection.borrow_mut().take(syn, &self.tun),
-            None if connections.len() >= self.world.connections => {
+            // The container's kernel tries again when some have ended, of which it knows nothing.
+            None if connections.len() >= 2 * self.world.connections => {}
+            None if self.is_full(&connections) => {
                 self.tun.send(&packet::refuse(&flow, sequence));
             }
             None => {
@@ -155,6 +157,17 @@ impl Shared {
                 });
             }
         }
+    }
+
+    /// Tells whether the container has as many connections as it may have. Those that it has closed,
+    /// whose last bytes may still be on their way, do not count.
+    fn is_full(&self, connections: &HashMap<Flow, Slot>) -> bool {
+        let most = self.world.connections;
+        let counts = |slot: &&Slot| match slot {
+            Slot::Dialling => true,
+            Slot::Open(connection) => !connection.borrow().is_closed_inside(),
+        };
+        connections.len() >= most && connections.values().filter(counts).count() >= most
     }
 
     fn take_next(&self, flow: &Flow, answered: Option<u32>, packet: &[u8]) {
