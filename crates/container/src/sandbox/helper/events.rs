@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ffi::CString;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::Write;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -38,6 +39,14 @@ pub fn helper_main() -> ! {
         helper.end();
         ended
     });
+    if let Err(Failure { step, errno }) = &failed {
+        let error = std::io::Error::from_raw_os_error(*errno);
+        // The server learns only that the helper has ended.
+        let _ = writeln!(
+            std::io::stderr(),
+            "sandbox helper: could not {step}: {error}"
+        );
+    }
     spawn::leave(i32::from(failed.is_err()))
 }
 
