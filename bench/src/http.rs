@@ -30,8 +30,13 @@ impl Requests {
 
     /// Makes a request with a JSON body; `path` is below the default namespace and holds the query.
     pub(crate) fn make(&self, method: &str, path: &str, body: &str) -> Vec<u8> {
+        self.anywhere(method, &format!("{NAMESPACE}{path}"), body)
+    }
+
+    /// Makes a request with a JSON body to any path of the server.
+    pub(crate) fn anywhere(&self, method: &str, path: &str, body: &str) -> Vec<u8> {
         format!(
-            "{method} {NAMESPACE}{path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Basic {}\r\n\
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Basic {}\r\n\
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             self.authority,
             self.authorization,

@@ -1,4 +1,5 @@
-//! Measures what the platform costs over its runtimes: `cargo xtask bench [--quick] [--json PATH]`.
+//! Measures what the platform costs over its runtimes: `cargo xtask bench [--quick] [--json PATH]`; and as `soak`, loads
+//! a server with many clients and checks all it answers.
 //!
 //! Everything runs in turns within one run (a round of one side, a round of the other), so that the
 //! ratios hold on a machine that is busy with other things too. All sockets are on loopback.
@@ -14,6 +15,7 @@ mod processes;
 mod report;
 mod samples;
 mod server;
+mod soak;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -42,6 +44,10 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    if arguments.next().as_deref() == Some("soak") {
+        return soak::run(arguments);
+    }
     let options = match Options::parse()? {
         Parsed::Run(options) => options,
         Parsed::Help(text) => {

@@ -206,13 +206,14 @@ class SitePackages:
 
 
 def add_site_packages():
-    """Puts the interpreter's package folders on the path, as `site` would, and defines the names it puts in builtins."""
+    """Puts the interpreter's package folders and the runtime's on the path, as `site` would, and defines the names it puts in builtins."""
     import builtins
 
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     folders = [f"{sys.prefix}/lib/{version}/site-packages"]
     if sys.prefix == "/usr":  # Debian's own Python
         folders = [f"/usr/local/lib/{version}/dist-packages", "/usr/lib/python3/dist-packages", *folders]
+    folders.append(f"{os.path.dirname(os.path.abspath(__file__))}/packages")  # last: what the interpreter has comes first
     for folder in folders:
         if folder not in sys.path and os.path.isdir(folder):
             sys.path.append(folder)

@@ -160,17 +160,3 @@ describe('activations', () => {
     await assert.rejects(ow.activations.get('nonsense'), { statusCode: 400 })
   })
 })
-
-test('packages and triggers are kept, namespaces told', async () => {
-  await ow.packages.update({ name: 'tools', package: { parameters: [{ key: 'a', value: 1 }] } })
-  await ow.actions.update({ name: 'tools/greet', action: GREET, kind: 'nodejs:default' })
-  const found = await ow.packages.get('tools')
-  assert.deepEqual(found.actions.map(action => action.name), ['greet'])
-  assert.deepEqual(await ow.actions.invoke({ name: 'tools/greet', blocking: true, result: true, params: { name: 'z' } }), { text: 'Hello, z' })
-  await ow.actions.delete('tools/greet')
-  await ow.packages.delete('tools')
-  await ow.triggers.create({ name: 'bell' })
-  assert.equal((await ow.triggers.get('bell')).name, 'bell')
-  await ow.triggers.delete('bell')
-  assert.deepEqual(await ow.namespaces.list(), ['guest'])
-})

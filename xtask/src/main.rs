@@ -1,7 +1,8 @@
-//! The task runner: `cargo xtask check | test | tidy | bench | scenarios`.
+//! The task runner: `cargo xtask check | test | tidy | bench | soak | scenarios`.
 #![forbid(unsafe_code)]
 
 mod check;
+mod install;
 mod process;
 mod test;
 mod tidy;
@@ -18,6 +19,7 @@ const USAGE: &str = "usage: cargo xtask TASK
   test         installs what the tests need, then runs all of them
   tidy         the project's own rules: crate arrows, file sizes, no leftovers
   bench        measures in one run and prints ratios; takes --quick and --json PATH
+  soak         many clients at once, every answer checked; takes --clients N and --seconds S
   scenarios    replays recorded cases against a server; takes what its --help lists";
 
 fn main() -> ExitCode {
@@ -43,6 +45,20 @@ fn run() -> Result<()> {
             process::cargo(&["build", "--release", "--package", "oxwhisk"], &[])?;
             process::cargo(
                 &["run", "--release", "--package", "oxwhisk-bench", "--"],
+                &rest,
+            )
+        }
+        "soak" => {
+            process::cargo(&["build", "--release", "--package", "oxwhisk"], &[])?;
+            process::cargo(
+                &[
+                    "run",
+                    "--release",
+                    "--package",
+                    "oxwhisk-bench",
+                    "--",
+                    "soak",
+                ],
                 &rest,
             )
         }

@@ -1,19 +1,21 @@
 //! `cargo xtask test`: installs what the tests need, then runs all of them.
 
 use std::io::Write as _;
-use std::os::unix::fs::MetadataExt as _;
 
 use anyhow::Result;
 
-use crate::check;
-use crate::process::{self, cargo, root, run_in};
+use crate::process::{self, cargo};
+use crate::{check, install};
 
 pub(crate) fn run() -> Result<()> {
-    install()?;
+    install::all()?;
     check::lints()?;
     cargo(&["test", "--workspace", "--all-features"], &[])?;
-    if is_root()? {
+    soak()?;
+    if install::is_root()? {
         let needing_root = [
+            "--test",
+            "admin",
             "--test",
             "full_disk",
             "--test",
@@ -28,7 +30,7 @@ pub(crate) fn run() -> Result<()> {
     } else {
         writeln!(
             std::io::stderr(),
-            "xtask: left out what needs root: full disks, hostile actions of another user"
+            "xtask: left out what needs root: full disks, hostile actions of another user, administration by another user"
         )?;
     }
     process::run("npm", &["test", "--silent", "--prefix", "runtimes/nodejs"])?;
@@ -44,21 +46,12 @@ pub(crate) fn run() -> Result<()> {
     process::run("python3", &unittest)
 }
 
-fn is_root() -> Result<bool> {
-    Ok(std::fs::metadata("/proc/self")?.uid() == 0)
-}
-
-/// Installs the npm packages that actions find and that the client tests use.
-fn install() -> Result<()> {
-    for folder in ["runtimes/nodejs", "tests/clients"] {
-        let folder = root().join(folder);
-        if folder.join("package-lock.json").exists() {
-            run_in(
-                &folder,
-                "npm",
-                &["ci", "--no-audit", "--no-fund", "--loglevel=error"],
-            )?;
-        }
-    }
-    Ok(())
+/// Loads the server for a short time; `cargo xtask soak` does it in earnest.
+fn soak() -> Result<()> {
+    cargo(&["build", "--package", "oxwhisk"], &[])?;
+    let short = ["soak", "--clients", "50", "--seconds", "10"];
+    cargo(
+        &["run", "--quiet", "--package", "oxwhisk-bench", "--"],
+        &short.map(str::to_owned),
+    )
 }

@@ -18,6 +18,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("bus", &["entity"]),
     ("store", &["entity"]),
     ("container", &["entity"]),
+    ("client", &["entity"]),
+    ("testing", &["client"]),
     ("controller", &["entity", "bus", "store"]),
     ("invoker", &["entity", "bus", "store", "container"]),
 ];

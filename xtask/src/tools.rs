@@ -1,5 +1,6 @@
 //! Programs that the checks need beside Rust, installed below `target/tools` when they are missing.
 
+use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
@@ -20,23 +21,46 @@ pub(crate) fn typos() -> Result<String> {
     if exists("typos") {
         return Ok("typos".to_owned());
     }
-    let venv = folder().join("python");
-    let program = text(venv.join("bin/typos"))?;
+    let program = text(folder().join("python/bin/typos"))?;
     if exists(&program) {
         return Ok(program);
     }
     let from_pypi = || {
-        run("python3", &["-m", "venv", &text(venv.clone())?])?;
         let package = format!("typos=={TYPOS}");
-        run(
-            &text(venv.join("bin/pip"))?,
-            &["install", "--quiet", &package],
-        )
+        run(&pip()?, &["install", "--quiet", &package])
     };
     match from_pypi() {
         Ok(()) => Ok(program),
         Err(_) => installed_by_cargo("typos-cli", "typos", TYPOS),
     }
+}
+
+/// Returns the program `pip` of a Python environment of our own.
+pub(crate) fn pip() -> Result<String> {
+    let venv = folder().join("python");
+    let program = text(venv.join("bin/pip"))?;
+    if !exists(&program) {
+        run("python3", &["-m", "venv", &text(venv)?])?;
+    }
+    Ok(program)
+}
+
+/// Installs what `crates/server/tests/api_description.rs` runs, from PyPI: a fuzzer and a validator of API descriptions.
+pub(crate) fn api_checkers() -> Result<()> {
+    let venv = folder().join("openapi");
+    let requirements = root().join("tests/openapi/requirements.txt");
+    let wanted = fs::read(&requirements).context("could not read the requirements")?;
+    // The copy says what is installed.
+    let installed = venv.join("requirements.txt");
+    if fs::read(&installed).is_ok_and(|found| found == wanted) {
+        return Ok(());
+    }
+    run("python3", &["-m", "venv", &text(venv.clone())?])?;
+    run(
+        &text(venv.join("bin/pip"))?,
+        &["install", "--quiet", "--requirement", &text(requirements)?],
+    )?;
+    fs::write(installed, wanted).context("could not note what was installed")
 }
 
 fn installed_by_cargo(package: &str, name: &str, version: &str) -> Result<String> {

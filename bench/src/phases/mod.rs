@@ -2,6 +2,7 @@
 
 mod accept;
 mod cold;
+mod composed;
 mod egress;
 mod memory;
 mod startup;
@@ -42,6 +43,11 @@ pub(crate) const PHASES: &[Phase] = &[
         name: accept::NAME,
         about: "non-blocking invocations accepted, run and recorded",
         run: accept::run,
+    },
+    Phase {
+        name: composed::NAME,
+        about: "trigger, sequence, conductor and web action against the sum of their parts",
+        run: composed::run,
     },
     Phase {
         name: cold::NAME,

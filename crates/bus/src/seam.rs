@@ -111,6 +111,10 @@ pub trait SentActivation: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`BusError::Unavailable`].
     async fn release(&self) -> Result<(), BusError>;
+
+    /// Returns false once it is certain that nobody in this life of the receiver will complete it: it was received,
+    /// and [`Delivery`] dropped. True while it waits to be received, and for a held activation.
+    fn is_held(&self) -> bool;
 }
 
 /// The activations that come for one invoker.

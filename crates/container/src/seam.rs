@@ -98,6 +98,9 @@ pub enum ContainerError {
     /// request: the same request may go to another container.
     #[error("the container is not healthy")]
     Unhealthy,
+    /// The platform lost the container, whatever the runtime did: what runs it, or drives it, has ended.
+    #[error("the platform lost the container")]
+    PlatformLost,
     /// The platform could not pause or resume the container.
     #[error("could not change the state of container `{id}`")]
     State {
@@ -164,7 +167,7 @@ pub trait Container: Send + Sync + fmt::Debug {
     /// Sends the body of `/init` (`{"value":{…}}`, compact JSON) and waits for the answer.
     ///
     /// # Errors
-    /// [`ContainerError::Timeout`], `ConnectionLost`, `MemoryExhausted` or `Unhealthy`.
+    /// [`ContainerError::Timeout`], `ConnectionLost`, `MemoryExhausted`, `Unhealthy` or `PlatformLost`.
     async fn init(
         &self,
         body: Bytes,
@@ -175,7 +178,7 @@ pub trait Container: Send + Sync + fmt::Debug {
     /// Sends the body of `/run` (compact JSON whose `activation_id` is `id`) and waits for the answer.
     ///
     /// # Errors
-    /// [`ContainerError::Timeout`], `ConnectionLost`, `MemoryExhausted` or `Unhealthy`.
+    /// [`ContainerError::Timeout`], `ConnectionLost`, `MemoryExhausted`, `Unhealthy` or `PlatformLost`.
     async fn run(
         &self,
         id: ActivationId,

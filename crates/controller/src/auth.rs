@@ -1,6 +1,7 @@
 //! Who makes a request.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -22,15 +23,27 @@ const REMEMBERED: usize = 1_000;
 /// A secret of any other length is refused unread.
 const SECRET_LENGTH: usize = 64;
 
+/// An identity and when it was read.
+#[derive(Debug, Clone)]
+struct Known {
+    identity: Arc<Identity>,
+    /// The generation in which reading it began.
+    generation: u64,
+    read_ms: u64,
+}
+
 /// Finds the identity behind credentials.
 #[derive(Debug)]
 pub(crate) struct Authenticator {
     subjects: Arc<dyn SubjectStore>,
     clock: Arc<dyn Clock>,
     /// By the whole header, so that a known key costs no decoding.
-    known: Cache<Vec<u8>, (u64, Arc<Identity>)>,
+    known: Cache<Vec<u8>, Known>,
     /// By namespace, for requests that act on behalf of its owner.
-    owners: Cache<EntityName, (u64, Arc<Identity>)>,
+    owners: Cache<EntityName, Known>,
+    /// Counts the changes of subjects and limits that this process knows of. What was read in an earlier one is
+    /// not believed, also if the read ends after the change.
+    generation: AtomicU64,
 }
 
 impl Authenticator {
@@ -40,7 +53,21 @@ impl Authenticator {
             clock,
             known: Cache::new(REMEMBERED),
             owners: Cache::new(REMEMBERED),
+            generation: AtomicU64::new(0),
         }
+    }
+
+    /// Asks the store for every identity anew.
+    pub(crate) fn forget(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Returns a remembered identity if it is to be believed.
+    fn trusted(known: Option<Known>, generation: u64, now_ms: u64) -> Option<Arc<Identity>> {
+        known
+            .filter(|known| known.generation == generation)
+            .filter(|known| now_ms.saturating_sub(known.read_ms) < TRUSTED_MS)
+            .map(|known| known.identity)
     }
 
     /// Returns who sends these headers. Source: rest-api §3.
@@ -48,10 +75,11 @@ impl Authenticator {
         let header = headers
             .get(AUTHORIZATION)
             .map_or(&b""[..], |value| value.as_bytes());
-        let now = self.clock.epoch_ms();
-        if let Some((read, identity)) = self.known.get(header)
-            && now.saturating_sub(read) < TRUSTED_MS
-        {
+        let (now, generation) = (
+            self.clock.epoch_ms(),
+            self.generation.load(Ordering::Acquire),
+        );
+        if let Some(identity) = Self::trusted(self.known.get(header), generation, now) {
             return Ok(identity);
         }
         let (uuid, key) = basic_credentials(header)?;
@@ -61,8 +89,12 @@ impl Authenticator {
         match self.subjects.identity_by_key(&uuid, &key).await? {
             Some(identity) => {
                 let identity = Arc::new(identity);
-                self.known
-                    .insert(header.to_owned(), (now, Arc::clone(&identity)));
+                let known = Known {
+                    identity: Arc::clone(&identity),
+                    generation,
+                    read_ms: now,
+                };
+                self.known.insert(header.to_owned(), known);
                 Ok(identity)
             }
             None => {
@@ -77,10 +109,11 @@ impl Authenticator {
         &self,
         namespace: &EntityName,
     ) -> Result<Option<Arc<Identity>>, ApiError> {
-        let now = self.clock.epoch_ms();
-        if let Some((read, identity)) = self.owners.get(namespace)
-            && now.saturating_sub(read) < TRUSTED_MS
-        {
+        let (now, generation) = (
+            self.clock.epoch_ms(),
+            self.generation.load(Ordering::Acquire),
+        );
+        if let Some(identity) = Self::trusted(self.owners.get(namespace), generation, now) {
             return Ok(Some(identity));
         }
         let found = self
@@ -90,8 +123,12 @@ impl Authenticator {
         let found = found.map(Arc::new);
         match &found {
             Some(identity) => {
-                let entry = (now, Arc::clone(identity));
-                self.owners.insert(namespace.clone(), entry);
+                let known = Known {
+                    identity: Arc::clone(identity),
+                    generation,
+                    read_ms: now,
+                };
+                self.owners.insert(namespace.clone(), known);
             }
             None => {
                 self.owners.remove(namespace);

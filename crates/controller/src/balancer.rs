@@ -1,9 +1,9 @@
 //! Activations in flight: sent to an invoker, waited for, counted.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use foldhash::HashMap;
 use oxwhisk_bus::{
     AckFeed, Acknowledgement, ActivationMessage, BusError, Durability, InvokerId, MessageBus,
     SentActivation,
@@ -11,14 +11,11 @@ use oxwhisk_bus::{
 use oxwhisk_entity::{ActivationId, WhiskActivation};
 use tokio::sync::{oneshot, watch};
 
-use crate::config::Clock;
-
 /// Sends activations and keeps account of those that have not ended.
 #[derive(Debug)]
 pub(crate) struct LoadBalancer {
     bus: Arc<dyn MessageBus>,
     invoker: InvokerId,
-    clock: Arc<dyn Clock>,
     /// A std lock: held for a few instructions, never across an await.
     flights: Mutex<Flights>,
 }
@@ -40,8 +37,10 @@ struct Flight {
     result: Option<oneshot::Sender<Arc<WhiskActivation>>>,
     /// Closed when the activation has ended and its record is stored.
     ended: watch::Sender<()>,
-    /// When it is taken for lost, milliseconds since the epoch.
-    expires_ms: u64,
+    /// The bus's hold on it, once it was sent.
+    sent: Option<Arc<dyn SentActivation>>,
+    /// A sweep found that no invoker has it any more; its completion may still be on its way.
+    is_missed: bool,
 }
 
 /// An activation that was sent.
@@ -50,33 +49,32 @@ pub(crate) struct InFlight {
     /// Gives the record, without logs, when the action has answered.
     pub(crate) result: oneshot::Receiver<Arc<WhiskActivation>>,
     /// The bus's hold on it.
-    pub(crate) sent: Box<dyn SentActivation>,
+    pub(crate) sent: Arc<dyn SentActivation>,
 }
 
-/// A stuck activation is given up after twice the longer of its time limit and a minute, and a minute more
-/// (invocation §12).
-const FLOOR: Duration = Duration::from_secs(60);
+/// How often flights are looked at. One that no invoker holds is given up the second time, so that a completion
+/// that was sent before has this long to come. How long an activation waits, runs and looks for a place for its
+/// record does not matter: its invoker bounds the run and answers for the rest (unlike invocation §12, which counts
+/// from the acceptance and so forgets what waits long in a queue).
+const SWEEP: Duration = Duration::from_secs(60);
 
 impl LoadBalancer {
-    pub(crate) fn new(bus: Arc<dyn MessageBus>, invoker: InvokerId, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(bus: Arc<dyn MessageBus>, invoker: InvokerId) -> Self {
         Self {
             bus,
             invoker,
-            clock,
             flights: Mutex::default(),
         }
     }
 
-    /// Sends an activation of an action with this time limit.
+    /// Sends an activation.
     pub(crate) async fn publish(
         &self,
         message: ActivationMessage,
-        timeout: Duration,
         durability: Durability,
     ) -> Result<InFlight, BusError> {
         let id = message.activation_id;
         let (sender, result) = oneshot::channel();
-        let patience = timeout.max(FLOOR) * 2 + FLOOR;
         let version = message
             .action
             .version
@@ -87,8 +85,8 @@ impl LoadBalancer {
             action: format!("{}{version}", message.action),
             result: Some(sender),
             ended: watch::Sender::new(()),
-            expires_ms: self.clock.epoch_ms()
-                + u64::try_from(patience.as_millis()).unwrap_or(u64::MAX),
+            sent: None,
+            is_missed: false,
         };
         self.add(id, flight);
         match self
@@ -96,7 +94,14 @@ impl LoadBalancer {
             .send_activation(&self.invoker, Arc::new(message), durability)
             .await
         {
-            Ok(sent) => Ok(InFlight { result, sent }),
+            Ok(sent) => {
+                let sent: Arc<dyn SentActivation> = Arc::from(sent);
+                // It may have ended already.
+                if let Some(flight) = self.lock().by_id.get_mut(&id) {
+                    flight.sent = Some(Arc::clone(&sent));
+                }
+                Ok(InFlight { result, sent })
+            }
             Err(error) => {
                 self.remove(id);
                 Err(error)
@@ -143,7 +148,7 @@ impl LoadBalancer {
 
     /// Receives acknowledgements until the bus ends.
     pub(crate) async fn run(&self, mut acks: Box<dyn AckFeed>) {
-        let mut sweep = tokio::time::interval(FLOOR);
+        let mut sweep = tokio::time::interval(SWEEP);
         loop {
             tokio::select! {
                 ack = acks.next() => match ack {
@@ -205,15 +210,16 @@ impl LoadBalancer {
         }
     }
 
+    /// Gives up what no invoker can complete any more.
     fn give_up_stuck(&self) {
-        let now = self.clock.epoch_ms();
-        let stuck: Vec<ActivationId> = self
-            .lock()
-            .by_id
-            .iter()
-            .filter(|(_, flight)| flight.expires_ms < now)
-            .map(|(id, _)| *id)
-            .collect();
+        let mut stuck = Vec::new();
+        for (id, flight) in &mut self.lock().by_id {
+            let is_held = flight.sent.as_ref().is_none_or(|sent| sent.is_held());
+            if flight.is_missed && !is_held {
+                stuck.push(*id);
+            }
+            flight.is_missed = !is_held;
+        }
         for id in stuck {
             tracing::error!(activation_id = %id, "no completion came for an activation");
             self.remove(id);
@@ -222,5 +228,57 @@ impl LoadBalancer {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Flights> {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use oxwhisk_bus::conformance::messages::{id, invoker, message};
+    use oxwhisk_bus::embedded::{EmbeddedBus, EmbeddedConfig, MemoryJournal};
+
+    use super::*;
+
+    async fn bus_and_balancer() -> (EmbeddedBus, LoadBalancer) {
+        let journal = Arc::new(MemoryJournal::default());
+        let bus = EmbeddedBus::open(EmbeddedConfig::default(), journal).await;
+        let bus = bus.unwrap();
+        let balancer = LoadBalancer::new(Arc::new(bus.clone()), invoker(0));
+        (bus, balancer)
+    }
+
+    #[tokio::test]
+    async fn activation_that_waits_or_runs_for_long_is_not_given_up() {
+        let (bus, balancer) = bus_and_balancer().await;
+        let message = ActivationMessage::clone(&message(1));
+        let sent = balancer.publish(message, Durability::Volatile).await;
+        drop(sent.unwrap());
+        let sweep = |times| {
+            (0..times).for_each(|_| balancer.give_up_stuck());
+            balancer.total()
+        };
+        assert_eq!(sweep(10), 1, "it waits in the queue");
+        let mut feed = bus.activations(&invoker(0)).await.unwrap();
+        let delivery = feed.next().await.unwrap();
+        assert_eq!(sweep(10), 1, "an invoker has it");
+        drop(delivery);
+        assert_eq!(sweep(1), 1, "its completion may be on the way");
+        assert_eq!(sweep(1), 0);
+        assert_eq!(balancer.in_flight("u1"), 0);
+    }
+
+    #[tokio::test]
+    async fn completion_ends_a_flight_before_any_sweep() {
+        let (bus, balancer) = bus_and_balancer().await;
+        let message = ActivationMessage::clone(&message(2));
+        let sent = balancer.publish(message, Durability::Volatile).await;
+        let mut feed = bus.activations(&invoker(0)).await.unwrap();
+        drop((sent.unwrap(), feed.next().await));
+        balancer.give_up_stuck();
+        balancer.take(Acknowledgement::Completion {
+            activation_id: id(2),
+            invoker: invoker(0),
+            is_system_error: false,
+        });
+        assert_eq!(balancer.total(), 0);
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU32;
 use oxwhisk_bus::{BusError, MessageBus};
 use oxwhisk_store::{ActivationStore, ArtifactStore, SubjectStore};
 
+use tokio::sync::{Mutex, RwLock};
 use tokio_util::task::TaskTracker;
 
 use crate::auth::Authenticator;
@@ -37,6 +38,11 @@ pub struct Controller {
     pub(crate) invocations: RateThrottle,
     pub(crate) fires: RateThrottle,
     pub(crate) bus: Arc<dyn MessageBus>,
+    /// Held by whoever changes a rule with its link in the trigger. An async lock: both are written under it.
+    pub(crate) rules: Mutex<()>,
+    /// Read by whoever writes an action into a package, written by whoever deletes a package: what a package was
+    /// found to hold holds until it is gone. An async lock, held while the store writes.
+    pub(crate) packages: RwLock<()>,
     /// What must go on when its caller goes away: writes, sequences and compositions.
     pub(crate) tasks: TaskTracker,
     /// Records of sequences and compositions that the store refuses at the moment; nothing new of that kind is
@@ -53,8 +59,7 @@ impl Controller {
         bus: Arc<dyn MessageBus>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let balancer =
-            LoadBalancer::new(Arc::clone(&bus), config.invoker.clone(), Arc::clone(&clock));
+        let balancer = LoadBalancer::new(Arc::clone(&bus), config.invoker.clone());
         Self {
             authenticator: Authenticator::new(stores.subjects, Arc::clone(&clock)),
             entities: EntityStore::new(stores.artifacts),
@@ -65,9 +70,16 @@ impl Controller {
             config,
             clock,
             bus,
+            rules: Mutex::new(()),
+            packages: RwLock::new(()),
             tasks: TaskTracker::new(),
             unstored: AtomicU32::new(0),
         }
+    }
+
+    /// Makes changes of subjects, keys and limits hold for the next request. Without it they hold within a second.
+    pub fn forget_identities(&self) {
+        self.authenticator.forget();
     }
 
     /// Waits for the sequences and compositions that are being carried out. Nothing new may be asked for any more.

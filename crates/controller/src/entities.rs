@@ -18,8 +18,10 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use tokio::runtime::Handle;
 
-use crate::http::ApiError;
+use crate::http::{ApiError, Element, List};
+use crate::large;
 
 /// How many entities are remembered at first; the bound is their size.
 const REMEMBERED: usize = 1_000;
@@ -57,7 +59,7 @@ impl WhiskEntity {
 }
 
 /// A kind of entity that can be told from the others.
-pub(crate) trait EntityKind: Clone + DeserializeOwned {
+pub(crate) trait EntityKind: Clone + DeserializeOwned + Send + 'static {
     const COLLECTION: Collection;
     fn of(entity: &WhiskEntity) -> Option<&Self>;
 }
@@ -175,12 +177,19 @@ impl EntityStore {
         &self,
         entity: WhiskEntity,
         replaces: Option<Revision>,
-    ) -> Result<(), StoreError> {
-        let document = write(entity, replaces);
+    ) -> Result<(), ApiError> {
+        let size = match &entity {
+            WhiskEntity::Action(action) => {
+                usize::try_from(action.exec.size()).unwrap_or(usize::MAX)
+            }
+            WhiskEntity::Package(_) | WhiskEntity::Trigger(_) | WhiskEntity::Rule(_) => 0,
+        };
+        let document = large::work(size, move || write(entity, replaces)).await?;
         let id = document.id.clone();
         let outcome = self.artifacts.put(document).await;
         self.forget(&id);
-        outcome.map(|_revision| ())
+        outcome?;
+        Ok(())
     }
 
     /// Deletes a state of an entity.
@@ -195,17 +204,40 @@ impl EntityStore {
         outcome
     }
 
-    /// Lists entities of one kind.
+    /// Lists entities of one kind, each as `show` gives it.
     pub(crate) async fn list<T: EntityKind>(
         &self,
         query: &ArtifactQuery,
-    ) -> Result<Vec<T>, StoreError> {
-        self.artifacts
-            .list(query)
-            .await?
-            .iter()
-            .map(parse)
-            .collect()
+        show: fn(&T) -> Json,
+    ) -> Result<List, StoreError> {
+        let page = self.artifacts.list(query).await?;
+        let first = page.found.iter().map(|found| Ok(show(&parse(found)?)));
+        let store = Arc::clone(&self.artifacts);
+        let rest = page.rest.into_iter().map(move |id| -> Element {
+            let store = Arc::clone(&store);
+            Box::pin(apart(async move {
+                Ok(read_one(&*store, &id).await?.as_ref().map(show))
+            }))
+        });
+        Ok(List {
+            first: first.collect::<Result<_, StoreError>>()?,
+            rest: Box::new(rest),
+        })
+    }
+
+    /// Reads all entities of one kind that a query finds, and keeps of each what `keep` returns.
+    pub(crate) async fn collect<T: EntityKind, K>(
+        &self,
+        query: &ArtifactQuery,
+        keep: impl Fn(T) -> K,
+    ) -> Result<Vec<K>, StoreError> {
+        let page = self.artifacts.list(query).await?;
+        let first = page.found.iter().map(|found| Ok(keep(parse(found)?)));
+        let mut kept = first.collect::<Result<Vec<K>, StoreError>>()?;
+        for id in &page.rest {
+            kept.extend(read_one(&*self.artifacts, id).await?.map(&keep));
+        }
+        Ok(kept)
     }
 
     /// Counts entities.
@@ -213,26 +245,40 @@ impl EntityStore {
         self.artifacts.count(query).await
     }
 
-    /// Returns the action with its code in place, if that is kept beside the document.
-    pub(crate) async fn with_code(&self, action: &WhiskAction) -> Result<WhiskAction, StoreError> {
-        let Exec::Code(exec) = &action.exec else {
-            return Ok(action.clone());
+    /// Returns the action as the API shows it, with its code in place if that is kept beside the document; `None` if that
+    /// code is gone: this is no longer the action's state.
+    pub(crate) async fn with_code(&self, action: &WhiskAction) -> Result<Option<Json>, ApiError> {
+        let mut whole = action.clone();
+        let name = match &action.exec {
+            Exec::Code(exec) => exec.code.as_ref().and_then(own_attachment),
+            Exec::Sequence(_) => None,
         };
-        let Some(name) = exec.code.as_ref().and_then(own_attachment) else {
-            return Ok(action.clone());
+        let Some(name) = name else {
+            let size = usize::try_from(action.exec.size()).unwrap_or(usize::MAX);
+            return large::work(size, move || Some(whole.to_api())).await;
         };
         let id = DocumentId::from(&action.qualified_name());
-        let content = self.artifacts.attachment(&id, &name).await?;
-        let code = if exec.binary {
-            STANDARD.encode(&content)
-        } else {
-            String::from_utf8_lossy(&content).into_owned()
+        let content = match self.artifacts.attachment(&id, &name).await {
+            Err(StoreError::Missing { .. }) => return Ok(None),
+            content => content?,
         };
-        let mut whole = action.clone();
-        if let Exec::Code(exec) = &mut whole.exec {
-            exec.code = Some(Code::Inline(code.into()));
-        }
-        Ok(whole)
+        large::work(content.len(), move || {
+            if let Exec::Code(exec) = &mut whole.exec {
+                let code = if exec.binary {
+                    STANDARD.encode(&content)
+                } else {
+                    String::from_utf8_lossy(&content).into_owned()
+                };
+                exec.code = Some(Code::Inline(code.into()));
+            }
+            Some(whole.to_api())
+        })
+        .await
+    }
+
+    /// Makes the next look at an action ask the store.
+    pub(crate) fn forget_action(&self, action: &WhiskAction) {
+        self.forget(&DocumentId::from(&action.qualified_name()));
     }
 
     fn forget(&self, id: &DocumentId) {
@@ -244,6 +290,26 @@ impl EntityStore {
     fn lock(&self) -> std::sync::MutexGuard<'_, u64> {
         self.writes.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Reads something large from a store on a thread for that.
+pub(crate) async fn apart<T: Send + 'static>(
+    read: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Result<T, StoreError> {
+    let runtime = Handle::current();
+    tokio::task::spawn_blocking(move || runtime.block_on(read))
+        .await
+        .map_err(|error| StoreError::Unavailable(Box::new(error)))?
+}
+
+/// Reads an entity that a list named; `None` if there is none of its kind any more.
+async fn read_one<T: EntityKind>(
+    store: &dyn ArtifactStore,
+    id: &DocumentId,
+) -> Result<Option<T>, StoreError> {
+    let found = store.get(id).await?;
+    let found = found.filter(|document| document.collection == T::COLLECTION);
+    found.as_ref().map(parse).transpose()
 }
 
 fn read(document: &Document) -> Result<Stored<WhiskEntity>, StoreError> {

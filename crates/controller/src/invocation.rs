@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use oxwhisk_bus::{ActivationMessage, Durability, TransactionId};
+use oxwhisk_bus::{ActivationMessage, Durability, SentActivation, TransactionId};
 use oxwhisk_entity::{
     ActionLimits, ActivationId, EntityName, EntityPath, Exec, FullyQualifiedName, Identity, Json,
     Parameters, SemVer, WhiskAction, WhiskActivation, WhiskPackage,
@@ -95,6 +95,14 @@ pub enum Outcome {
     Accepted(ActivationId),
 }
 
+/// An activation on its way of which nobody may be told before it is written down.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    pub(crate) id: ActivationId,
+    /// What is to be made durable; nothing if it is already.
+    pub(crate) unwritten: Option<Arc<dyn SentActivation>>,
+}
+
 /// Why an invocation was refused.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
@@ -151,10 +159,7 @@ impl Controller {
             publish: false,
             updated: self.clock.epoch_ms(),
         };
-        self.entities
-            .put(WhiskEntity::Action(action), None)
-            .await
-            .map_err(ApiError::from)?;
+        self.entities.put(WhiskEntity::Action(action), None).await?;
         Ok(())
     }
 
@@ -239,7 +244,6 @@ impl Controller {
                 .await;
         }
         let content = resolved.merged(invocation.payload);
-        let timeout = resolved.timeout();
         let message = self.message(
             &resolved,
             &invocation.user,
@@ -249,26 +253,51 @@ impl Controller {
         );
         let id = message.activation_id;
         let Some(wait) = invocation.wait else {
-            self.balancer
-                .publish(message, timeout, Durability::Durable)
-                .await?;
+            self.balancer.publish(message, Durability::Durable).await?;
             return Ok(Outcome::Accepted(id));
         };
-        let flight = self
-            .balancer
-            .publish(message, timeout, Durability::Volatile)
-            .await?;
+        let flight = self.balancer.publish(message, Durability::Volatile).await?;
         let InFlight { mut result, sent } = flight;
         let activation = match tokio::time::timeout(wait, &mut result).await {
-            Ok(activation) => activation.ok(),
+            Ok(Ok(activation)) => Some(activation),
             // From here on the caller knows the identifier only, so the activation must survive a crash.
-            Err(_) => match sent.persist().await {
+            Ok(Err(_)) | Err(_) => match sent.persist().await {
                 Ok(()) => None,
                 // What cannot be promised is waited for.
                 Err(_) => result.await.ok(),
             },
         };
         Ok(activation.map_or(Outcome::Accepted(id), Outcome::Finished))
+    }
+
+    /// Sends an action to an invoker and waits neither for its result nor for the disk. Checks are the caller's, as for
+    /// [`Controller::invoke_resolved`].
+    pub(crate) async fn send_resolved(
+        self: &Arc<Self>,
+        resolved: ResolvedAction,
+        invocation: Invocation,
+    ) -> Result<Accepted, ApiError> {
+        let is_deprecated = self
+            .config
+            .manifest
+            .is_deprecated(resolved.action.exec.kind());
+        if is_deprecated || resolved.is_composite() {
+            let id = match self.invoke_resolved(resolved, invocation).await? {
+                Outcome::Accepted(id) => id,
+                Outcome::Finished(activation) => activation.activation_id,
+            };
+            return Ok(Accepted {
+                id,
+                unwritten: None,
+            });
+        }
+        let content = resolved.merged(invocation.payload);
+        let Invocation { user, transid, .. } = invocation;
+        let message = self.message(&resolved, &user, transid, content, false);
+        let id = message.activation_id;
+        let flight = self.balancer.publish(message, Durability::Volatile).await?;
+        let unwritten = Some(flight.sent);
+        Ok(Accepted { id, unwritten })
     }
 
     pub(crate) fn message(

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod api;
+mod api_docs;
 mod auth;
 mod balancer;
 mod body;
@@ -16,7 +17,9 @@ mod entities;
 mod entitlement;
 mod http;
 mod invocation;
+mod large;
 mod messages;
+mod patient;
 mod router;
 mod serve;
 mod throttle;

@@ -1,5 +1,9 @@
 //! Which handler a request goes to.
 
+mod endpoints;
+
+pub(crate) use endpoints::{PublicCall, ServerCall};
+
 use std::sync::Arc;
 
 use http::Method;
@@ -47,28 +51,35 @@ impl Controller {
 
     /// The server's own endpoints. An unknown path answers 405, for `OPTIONS` exists everywhere (rest-api §4.4).
     fn route_server(&self, request: &Request, path: &str) -> Result<Reply, ApiError> {
-        let get = request.method == Method::GET;
-        match path {
-            _ if request.method == Method::OPTIONS => Ok(Reply::text("OK").with_cors(Cors::Server)),
-            "/" | "/ping" if !get => Err(ApiError::bad_method("GET, OPTIONS")),
-            "/" => Ok(self.info()),
-            "/ping" => Ok(Reply::text("pong").with_cors(Cors::Absent)),
-            // What goes on in the server is no business of an action.
-            _ if request.origin == Origin::Container => Err(ApiError::bad_method("OPTIONS")),
-            "/api-docs" | "/api-docs/" if get => Ok(self.root_api_docs()),
-            "/docs" if get => Ok(Self::docs_redirect(
+        if request.method == Method::OPTIONS {
+            return Ok(Reply::ok().with_cors(Cors::Server));
+        }
+        let outside = request.origin != Origin::Container;
+        let call = ServerCall::parse(&request.method, path)
+            .filter(|call| outside || call.is_for_actions());
+        match call {
+            Some(ServerCall::Info) => Ok(self.info()),
+            Some(ServerCall::Ping) => Ok(Reply::text("pong").with_cors(Cors::Absent)),
+            Some(ServerCall::ApiDocs) => Ok(Self::root_api_docs()),
+            Some(ServerCall::Docs) => Ok(Self::docs_redirect(
                 "docs/index.html?url=/api-docs",
                 Cors::Absent,
             )),
-            "/invokers" | "/invokers/" if get => Ok(self.invokers()),
-            "/invokers/healthy/count" if get => Ok(self.healthy_invokers()),
-            "/invokers/ready" if get => Ok(self.invokers_ready()),
-            "/activation" | "/activation/" if get => Ok(self.in_flight()),
-            "/activation/count" if get => Ok(self.in_flight_count()),
-            "/disable" if request.method == Method::POST => Err(Self::disable(request)),
-            _ if path.starts_with("/invokers") && get => Err(ApiError::no_route()),
-            "/invokers" | "/invokers/" => Err(ApiError::bad_method("OPTIONS, GET")),
-            _ => Err(ApiError::bad_method("OPTIONS")),
+            Some(ServerCall::Invokers) => Ok(self.invokers()),
+            Some(ServerCall::HealthyInvokers) => Ok(self.healthy_invokers()),
+            Some(ServerCall::InvokersReady) => Ok(self.invokers_ready()),
+            Some(ServerCall::InFlight) => Ok(self.in_flight()),
+            Some(ServerCall::InFlightCount) => Ok(self.in_flight_count()),
+            Some(ServerCall::Disable) => Err(Self::disable(request)),
+            None if matches!(path, "/" | "/ping") => Err(ApiError::bad_method("GET, OPTIONS")),
+            None if !path.starts_with("/invokers") || !outside => {
+                Err(ApiError::bad_method("OPTIONS"))
+            }
+            None if request.method == Method::GET => Err(ApiError::no_route()),
+            None if matches!(path, "/invokers" | "/invokers/") => {
+                Err(ApiError::bad_method("OPTIONS, GET"))
+            }
+            None => Err(ApiError::bad_method("OPTIONS")),
         }
     }
 
@@ -78,39 +89,67 @@ impl Controller {
         below: &str,
     ) -> Result<Reply, ApiError> {
         if let Some(path) = WebPath::parse(below) {
-            return match request.method {
-                Method::TRACE => Err(ApiError::bad_method(WEB_METHODS)),
-                _ => self.web_action(request, &path).await,
+            return if is_exotic(&request.method) {
+                Err(ApiError::bad_method(WEB_METHODS))
+            } else {
+                self.web_action(request, &path).await
             };
         }
-        match (&request.method, below) {
-            (&Method::OPTIONS, _) => return Ok(Reply::text("OK")),
-            (&Method::GET, "" | "/") => return Ok(self.version()),
-            (&Method::GET, "/api-docs" | "/api-docs/") => return Ok(self.api_docs()),
-            (&Method::GET, "/docs") => {
+        if request.method == Method::OPTIONS {
+            return Ok(Reply::ok());
+        }
+        if is_exotic(&request.method) {
+            return Err(ApiError::bad_method(ENTITY_METHODS));
+        }
+        match PublicCall::parse(&request.method, below) {
+            Some(PublicCall::Version) => return Ok(self.version()),
+            Some(PublicCall::ApiDocs) => return Ok(self.api_docs()),
+            Some(PublicCall::Docs) => {
                 return Ok(Self::docs_redirect(
                     "docs/index.html?url=/api/v1/api-docs",
                     Cors::Rest,
                 ));
             }
-            (&Method::TRACE, _) => {
-                return Err(ApiError::bad_method(ENTITY_METHODS));
-            }
-            _ => {}
+            None => {}
         }
         let segments: Vec<&str> = below.split('/').skip(1).collect();
         let identity = self.authenticator.identify(&request.headers).await?;
-        match segments.as_slice() {
-            ["namespaces"] | ["namespaces", ""] if request.method == Method::GET => {
-                Ok(Self::namespaces(&identity))
-            }
-            ["namespaces", namespace, collection, rest @ ..] => {
-                let call = Call::parse(&request.method, collection, rest)
-                    .ok_or_else(ApiError::no_route)?;
+        match ApiPath::parse(&request.method, &segments).ok_or_else(ApiError::no_route)? {
+            ApiPath::Namespaces => Ok(Self::namespaces(&identity)),
+            ApiPath::Within { namespace, call } => {
                 let namespace = namespace_of(namespace, &identity.namespace.name)?;
                 self.call(request, &identity, namespace, call).await
             }
-            _ => Err(ApiError::no_route()),
+        }
+    }
+}
+
+/// True for the methods that HTTP knows and no path has: they answer 405, where others that a path lacks answer 404.
+pub(crate) fn is_exotic(method: &Method) -> bool {
+    matches!(method.as_str(), "TRACE" | "QUERY")
+}
+
+/// What a path of the API that needs credentials asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ApiPath<'a> {
+    /// List the caller's namespaces.
+    Namespaces,
+    /// Do something in a namespace; its name still encoded.
+    Within { namespace: &'a str, call: Call<'a> },
+}
+
+impl<'a> ApiPath<'a> {
+    /// Reads the segments below the API's prefix; `None` if there is no such path or it lacks the method.
+    pub(crate) fn parse(method: &Method, segments: &[&'a str]) -> Option<Self> {
+        match segments {
+            ["namespaces"] | ["namespaces", ""] => {
+                (*method == Method::GET).then_some(Self::Namespaces)
+            }
+            ["namespaces", namespace, collection, rest @ ..] => {
+                let call = Call::parse(method, collection, rest)?;
+                Some(Self::Within { namespace, call })
+            }
+            _ => None,
         }
     }
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{Method, Request as HttpRequest, Response, StatusCode};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -18,13 +17,17 @@ use tokio::task::JoinSet;
 
 use crate::body::{BodyRoom, is_large};
 use crate::controller::Controller;
-use crate::http::{ErrorForm, Reply, Request, RequestId, Target, TargetError};
+use crate::http::{ErrorForm, Reply, Request, RequestId, ResponseBody, Target, TargetError};
 use crate::messages;
+use crate::patient::Patient;
+use crate::router;
 
 /// How long the head of a request may take, and how long a connection may be idle.
 const HEAD_PATIENCE: Duration = Duration::from_secs(70);
 /// How long connections may go on after shutdown began.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(30);
+/// How long a client may leave an answer untaken, 64 KiB at a time.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(60);
 /// Room for the head of a request: the longest target and generous headers.
 const MAX_HEAD: usize = 64 * 1024;
 
@@ -147,8 +150,10 @@ impl Service {
             .timer(TokioTimer::new())
             .header_read_timeout(head_patience)
             .max_buf_size(MAX_HEAD)
-            .half_close(false)
-            .serve_connection(TokioIo::new(stream), service);
+            // Without it the connection is read while a request is answered, which costs a buffer a request. What a
+            // handler does ends anyway if its caller goes away.
+            .half_close(true)
+            .serve_connection(TokioIo::new(Patient::new(stream, ANSWER_PATIENCE)), service);
         let mut connection = std::pin::pin!(connection);
         let outcome = tokio::select! {
             outcome = connection.as_mut() => outcome,
@@ -162,7 +167,7 @@ impl Service {
         }
     }
 
-    async fn respond(self, request: HttpRequest<Incoming>) -> Response<Full<Bytes>> {
+    async fn respond(self, request: HttpRequest<Incoming>) -> Response<ResponseBody> {
         let start_ms = self.controller.clock.epoch_ms();
         let (head, body) = request.into_parts();
         if head.method == Method::CONNECT {
@@ -217,7 +222,7 @@ async fn answer(
     controller: Arc<Controller>,
     request: Request,
     path: String,
-) -> Response<Full<Bytes>> {
+) -> Response<ResponseBody> {
     let reply = match controller.route(&request, &path).await {
         Ok(reply) => reply,
         Err(error) if error.form == ErrorForm::Plain => return plain(error.status, &error.message),
@@ -231,8 +236,8 @@ impl Controller {
     /// end half-way.
     async fn to_the_end(
         &self,
-        answer: impl Future<Output = Response<Full<Bytes>>> + Send + 'static,
-    ) -> Response<Full<Bytes>> {
+        answer: impl Future<Output = Response<ResponseBody>> + Send + 'static,
+    ) -> Response<ResponseBody> {
         // Boxed: the future of a request is large, and is moved several times on its way into a task.
         match self.tasks.spawn(Box::pin(answer)).await {
             Ok(response) => response,
@@ -258,14 +263,14 @@ fn is_known(method: &Method) -> bool {
         Method::HEAD,
         Method::OPTIONS,
         Method::PATCH,
-        Method::TRACE,
     ]
     .contains(method)
+        || router::is_exotic(method)
 }
 
 /// An answer below the routes: a text and no transaction id.
-fn plain(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::copy_from_slice(text.as_bytes())));
+fn plain(status: StatusCode, text: &str) -> Response<ResponseBody> {
+    let mut response = Response::new(Bytes::copy_from_slice(text.as_bytes()).into());
     *response.status_mut() = status;
     response.headers_mut().insert(
         header::CONTENT_TYPE,

@@ -42,6 +42,15 @@ impl ResponseStatus {
         }
     }
 
+    /// Returns the status of a text of the REST API; other texts are failures of the platform.
+    #[must_use]
+    pub fn from_text(text: &str) -> Self {
+        [Self::Success, Self::ApplicationError, Self::DeveloperError]
+            .into_iter()
+            .find(|status| status.text() == text)
+            .unwrap_or(Self::WhiskError)
+    }
+
     /// Returns the text of the REST API.
     #[must_use]
     pub fn text(self) -> &'static str {
@@ -274,12 +283,9 @@ impl WhiskActivation {
     #[must_use]
     pub fn filter_key(&self) -> String {
         let path = self.annotations.get("path").and_then(Json::as_str);
-        match path
-            .as_deref()
-            .map(|path| path.split('/').collect::<Vec<_>>())
-            .as_deref()
-        {
-            Some([_, package, _]) => format!("{package}/{}", self.name),
+        let mut parts = path.as_deref().unwrap_or_default().split('/').skip(1);
+        match (parts.next(), parts.next(), parts.next()) {
+            (Some(package), Some(_), None) => format!("{package}/{}", self.name),
             _ => self.name.to_string(),
         }
     }
@@ -288,6 +294,17 @@ impl WhiskActivation {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn statuses_are_read_from_numbers_and_texts() {
+        for code in 0..4 {
+            let status = ResponseStatus::from_code(code);
+            assert_eq!(u64::from(status.code()), code);
+            assert_eq!(ResponseStatus::from_text(status.text()), status);
+        }
+        let unknown = ResponseStatus::from_text("lost");
+        assert_eq!(unknown, ResponseStatus::WhiskError);
+    }
 
     /// entities §9.2: no `statusCode` in what the API shows.
     #[test]

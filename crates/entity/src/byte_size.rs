@@ -1,6 +1,9 @@
 //! Sizes of memory, logs, code and payloads.
 
 use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
 
 /// A number of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -59,6 +62,56 @@ impl fmt::Display for ByteSize {
     }
 }
 
+/// A size as somebody wrote it, such as `1 MB`; written out again with the same text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct WrittenSize {
+    text: String,
+    size: ByteSize,
+}
+
+/// A text that is no size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("Size Unit not supported. Only \"B\", \"K[B]\", \"M[B]\" and \"G[B]\" are supported.")]
+pub struct SizeError;
+
+impl WrittenSize {
+    /// Returns the size.
+    #[must_use]
+    pub const fn size(&self) -> ByteSize {
+        self.size
+    }
+}
+
+impl FromStr for WrittenSize {
+    type Err = SizeError;
+
+    fn from_str(text: &str) -> Result<Self, SizeError> {
+        Self::try_from(text.to_owned())
+    }
+}
+
+impl TryFrom<String> for WrittenSize {
+    type Error = SizeError;
+
+    fn try_from(text: String) -> Result<Self, SizeError> {
+        let size = ByteSize::parse(&text).ok_or(SizeError)?;
+        Ok(Self { text, size })
+    }
+}
+
+impl From<WrittenSize> for String {
+    fn from(written: WrittenSize) -> Self {
+        written.text
+    }
+}
+
+impl fmt::Display for WrittenSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,5 +128,13 @@ mod tests {
         for bad in ["", "5", "MB", "1 TB", "-1 MB", "99999999999999999999 B"] {
             assert_eq!(ByteSize::parse(bad), None, "{bad}");
         }
+    }
+    #[test]
+    fn written_sizes_keep_their_text() {
+        let written: WrittenSize = serde_json::from_str("\"2 mb\"").unwrap();
+        assert_eq!(written.size(), ByteSize::mib(2));
+        assert_eq!(serde_json::to_string(&written).unwrap(), "\"2 mb\"");
+        let refused = serde_json::from_str::<WrittenSize>("\"2 TB\"").unwrap_err();
+        assert_eq!(refused.to_string(), SizeError.to_string());
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::byte_size::{ByteSize, WrittenSize};
 use crate::names::EntityName;
 
 /// A namespace with the identifier that keys all throttles.
@@ -99,6 +100,39 @@ pub struct UserLimits {
     /// Activations per container.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_action_concurrency: Option<i32>,
+    /// Size of parameters and of annotations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_parameter_size: Option<WrittenSize>,
+    /// Size of arguments and of results.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_payload_size: Option<WrittenSize>,
+    /// How much is kept of a result that is too large.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub truncation_size: Option<WrittenSize>,
+}
+
+impl UserLimits {
+    /// Returns the allowed size of parameters, which is at most the deployment's.
+    #[must_use]
+    pub fn parameter_size(&self, system: ByteSize) -> ByteSize {
+        at_most(self.max_parameter_size.as_ref(), system)
+    }
+
+    /// Returns the allowed size of arguments and results, which is at most the deployment's.
+    #[must_use]
+    pub fn payload_size(&self, system: ByteSize) -> ByteSize {
+        at_most(self.max_payload_size.as_ref(), system)
+    }
+
+    /// Returns how much of a large result is kept, which is at most what the deployment keeps.
+    #[must_use]
+    pub fn truncation_size(&self, system: ByteSize) -> ByteSize {
+        at_most(self.truncation_size.as_ref(), system)
+    }
+}
+
+fn at_most(own: Option<&WrittenSize>, system: ByteSize) -> ByteSize {
+    own.map_or(system, |own| own.size().min(system))
 }
 
 /// Who makes a request.

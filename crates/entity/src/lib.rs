@@ -22,7 +22,7 @@ mod trigger;
 pub use action::WhiskAction;
 pub use activation::{ActivationResponse, ResponseStatus, WhiskActivation};
 pub use activation_id::{ActivationId, ActivationIdError};
-pub use byte_size::ByteSize;
+pub use byte_size::{ByteSize, SizeError, WrittenSize};
 pub use exec::{Code, CodeExec, Exec, ExecError, is_binary_code};
 pub use identity::{AuthKey, Identity, Namespace, Privilege, UserLimits};
 pub use json::Json;

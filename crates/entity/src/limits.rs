@@ -38,17 +38,22 @@ impl Default for ActionLimits {
 }
 
 /// The limits that a request names; the others keep what they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct LimitsPatch {
     /// See [`ActionLimits::timeout`].
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<i32>,
     /// See [`ActionLimits::memory`].
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<i32>,
     /// See [`ActionLimits::logs`].
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub logs: Option<i32>,
     /// See [`ActionLimits::concurrency`].
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<i32>,
     /// See [`ActionLimits::instances`].
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub instances: Option<i32>,
 }
 

@@ -309,6 +309,7 @@ impl ExecManifest {
 mod tests {
     use super::*;
 
+    /// entities §4.1
     #[test]
     fn a_family_has_one_default() {
         let manifest = |kinds: &str| {

@@ -22,6 +22,9 @@ pub struct Parameter {
     pub encryption: Option<String>,
 }
 
+/// How many entries of a set are found without a table.
+const FEW: usize = 12;
+
 /// A set of parameters or annotations with unique keys. Cloning copies a pointer.
 ///
 /// On the wire an array of `{"key": string, "value": any, "init"?: true, "encryption"?: string}`.
@@ -38,16 +41,23 @@ impl Parameters {
     /// Puts a set together; of equal keys the last wins.
     #[must_use]
     pub fn new(entries: impl IntoIterator<Item = Parameter>) -> Self {
-        let mut unique: Vec<Parameter> = Vec::new();
+        let entries = entries.into_iter();
+        let mut unique: Vec<Parameter> = Vec::with_capacity(entries.size_hint().0);
+        // The first few are compared one by one; only a long set, which a client may send, is worth a table.
         let mut places: HashMap<String, usize> = HashMap::new();
         for entry in entries {
-            match places
-                .get(&entry.key)
-                .and_then(|&place| unique.get_mut(place))
-            {
+            let first = unique.len().min(FEW);
+            let (few, many) = unique.split_at_mut(first);
+            let found = few
+                .iter_mut()
+                .find(|present| present.key == entry.key)
+                .or_else(|| many.get_mut(*places.get(&entry.key)?));
+            match found {
                 Some(found) => *found = entry,
                 None => {
-                    places.insert(entry.key.clone(), unique.len());
+                    if let Some(place) = unique.len().checked_sub(FEW) {
+                        places.insert(entry.key.clone(), place);
+                    }
                     unique.push(entry);
                 }
             }

@@ -1,6 +1,7 @@
 //! What is done for one activation in its container: initialise, run, acknowledge, collect the log.
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
@@ -8,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use oxwhisk_bus::Acknowledgement;
-use oxwhisk_container::{Container, ContainerError, LogOutcome};
+use oxwhisk_container::{Container, ContainerError, LogOutcome, Logs};
 use oxwhisk_entity::{ActivationResponse, ByteSize, ResponseStatus, WhiskActivation};
 use tokio::sync::mpsc;
 
+use crate::caught::caught;
 use crate::container_task::{Mail, Notice};
 use crate::context::Context;
 use crate::executable::{Executable, FetchError};
@@ -22,10 +24,13 @@ use crate::machine::RunId;
 use crate::outcome::{self, Measured, Outcome};
 use crate::pool::{ContainerKey, PoolEvent};
 use crate::record::{Interval, Timing};
-use crate::{messages, record, request, resolver};
+use crate::{bounds, messages, record, request, resolver};
 
 /// How long the end of the log is waited for after a developer error that the runtime itself reported.
 const LOG_WAIT_AFTER_ERROR: Duration = Duration::from_millis(100);
+
+/// How often an action that is overwritten again and again is looked for before it counts as removed.
+const REFETCHES: u32 = 10;
 
 /// The container of an activation, and what the two owe each other.
 #[derive(Debug)]
@@ -99,8 +104,8 @@ pub(crate) async fn initialize(mut place: Place, mut ready: ReadyJob) {
     }
     let code = match ready.action.quoted_code(&*context.artifacts).await {
         Ok(code) => code,
-        // The code is replaced together with its document: look for the new one, once.
-        Err(FetchError::Removed) if ready.job.refetches == 0 => {
+        // The code is replaced together with its document: look for the new one.
+        Err(FetchError::Removed) if ready.job.refetches < REFETCHES => {
             return place.report.send(Mail::Stale(Box::new(ready))).await;
         }
         Err(error) => {
@@ -116,7 +121,9 @@ pub(crate) async fn initialize(mut place: Place, mut ready: ReadyJob) {
     let began = context.clock.now();
     let time_limit = Duration::from_millis(time_limit_ms);
     let limit = context.config.response;
-    let answer = place.container.init(body, time_limit, limit).await;
+    let answer = caught(place.container.init(body, time_limit, limit))
+        .await
+        .unwrap_or(Err(ContainerError::PlatformLost));
     let took = context.clock.now().saturating_duration_since(began);
     ready.job.timing.init = Some(Interval { start_ms, took });
     let wait = LogWait::after(&answer);
@@ -155,15 +162,20 @@ pub(crate) async fn run(mut place: Place, mut ready: ReadyJob) {
     let body: Bytes = request::run_body(&ready.job.message, &ready.action, deadline_ms);
     let began = context.clock.now();
     let time_limit = Duration::from_millis(time_limit_ms);
-    let limit = context.config.response;
+    let limit = bounds::of_response(context.config.response, &ready.job.message.user.limits);
     let id = ready.job.message.activation_id;
-    let answer = place.container.run(id, body, time_limit, limit).await;
+    let answer = caught(place.container.run(id, body, time_limit, limit))
+        .await
+        .unwrap_or(Err(ContainerError::PlatformLost));
     let took = context.clock.now().saturating_duration_since(began);
     ready.job.timing.run = Some(Interval { start_ms, took });
     let wait = LogWait::after(&answer);
     match outcome::of_run(
         place.attribute(answer),
-        measured(&context, &ready.action, took),
+        Measured {
+            max: limit.max,
+            ..measured(&context, &ready.action, took)
+        },
     ) {
         Outcome::Over {
             response,
@@ -295,8 +307,8 @@ async fn collect(
     }
     if limit == ByteSize::default() {
         // Nothing is kept, but what was printed must not turn up in a later log.
-        place.container.logs(*id, limit, Duration::ZERO).await;
-        return (Vec::new(), true);
+        let taken = caught(place.container.logs(*id, limit, Duration::ZERO)).await;
+        return (Vec::new(), taken.is_ok());
     }
     let ending = match status {
         ResponseStatus::DeveloperError => Ending::DeveloperError,
@@ -313,19 +325,25 @@ async fn collect(
             LOG_WAIT_AFTER_ERROR.min(context.config.log_wait)
         }
     };
-    let mut reading = place.container.logs(*id, limit, wait);
-    let mut logs = match poll_fn(|cx| Poll::Ready(reading.as_mut().poll(cx))).await {
+    let mut reading = pin!(caught(place.container.logs(*id, limit, wait)));
+    let logs = match poll_fn(|cx| Poll::Ready(reading.as_mut().poll(cx))).await {
         Poll::Ready(logs) => logs,
         Poll::Pending => {
             place.report.answered().await;
             reading.await
         }
     };
+    let is_readable = logs.is_ok();
+    let mut logs = logs.unwrap_or(Logs {
+        lines: Vec::new(),
+        outcome: LogOutcome::Incomplete,
+    });
+
     if wait.is_zero() && logs.outcome == LogOutcome::Incomplete {
         // No end was waited for, so none is missing.
         logs.outcome = LogOutcome::Complete;
     }
-    let is_whole = logs.outcome == LogOutcome::Complete;
+    let is_whole = is_readable && logs.outcome == LogOutcome::Complete;
     let lines = log_lines::format(logs, ending, limit, context.clock.epoch_ms());
     (lines, is_whole)
 }

@@ -12,10 +12,12 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::activation::{self, Place, Report};
+use crate::caught::{Panicked, caught};
 use crate::context::Context;
 use crate::job::ReadyJob;
 use crate::machine::{Effect, Event, RunId, State, StateName, Timer, step};
 use crate::pool::{ContainerKey, PoolEvent};
+use crate::record::Timing;
 
 /// What a container's task is told, by the invoker and by the activations in the container.
 #[derive(Debug)]
@@ -130,7 +132,11 @@ pub(crate) fn container_task(
     let context = parts.context.clone();
     let began = context.clock.now();
     let creation: Creation = match parts.spec {
-        Ok(spec) => Box::pin(async move { context.factory.create(spec).await }),
+        Ok(spec) => Box::pin(async move {
+            let id = spec.id.clone();
+            let created = caught(context.factory.create(spec)).await;
+            created.unwrap_or_else(|panicked| Err(panicked_creation(id, panicked)))
+        }),
         Err(error) => Box::pin(std::future::ready(Err(error))),
     };
     let task = ContainerTask {
@@ -158,16 +164,8 @@ pub(crate) fn container_task(
 
 impl ContainerTask {
     async fn live(mut self) {
-        self.apply(Event::Start).await;
-        while !self.is_gone {
-            // Cancelled branches lose nothing: the futures are kept in the task.
-            tokio::select! {
-                biased;
-                Some(mail) = self.mailbox.recv() => self.receive(mail).await,
-                made = created(&mut self.creation) => self.made(made).await,
-                () = slept(&mut self.sleep) => self.woken().await,
-                Some(_) = self.activations.join_next() => {}
-            }
+        if caught(self.work()).await.is_err() {
+            self.wind_up().await;
         }
         self.mailbox.close();
         while let Ok(mail) = self.mailbox.try_recv() {
@@ -180,6 +178,57 @@ impl ContainerTask {
         }))
         .await;
         while self.activations.join_next().await.is_some() {}
+    }
+
+    async fn work(&mut self) {
+        self.apply(Event::Start).await;
+        while !self.is_gone {
+            // Cancelled branches lose nothing: the futures are kept in the task.
+            tokio::select! {
+                biased;
+                Some(mail) = self.mailbox.recv() => self.receive(mail).await,
+                made = created(&mut self.creation) => self.made(made).await,
+                () = slept(&mut self.sleep) => self.woken().await,
+                Some(_) = self.activations.join_next() => {}
+            }
+        }
+    }
+
+    /// Ends a container whose machine cannot go on: gives back what has not begun and lets what runs end. The
+    /// container goes with its last handle.
+    async fn wind_up(&mut self) {
+        let leaving = PoolEvent::Leaving {
+            container: self.key,
+        };
+        self.notify(Notice::Pool(leaving)).await;
+        (self.creation, self.container) = (None, None);
+        for ready in std::mem::take(&mut self.jobs) {
+            self.notify(Notice::Returned(Box::new(ready))).await;
+        }
+        while !self.activations.is_empty() {
+            tokio::select! {
+                biased;
+                Some(mail) = self.mailbox.recv() => self.give_back(mail).await,
+                Some(_) = self.activations.join_next() => {}
+            }
+        }
+        while let Ok(mail) = self.mailbox.try_recv() {
+            self.give_back(mail).await;
+        }
+    }
+
+    async fn give_back(&mut self, mail: Mail) {
+        match mail {
+            Mail::Run(ready) => self.notify(Notice::Returned(ready)).await,
+            Mail::Initialized { mut ready, .. } => {
+                ready.job.timing = Timing::default();
+                self.notify(Notice::Returned(ready)).await;
+            }
+            Mail::Reschedule(ready) => self.notify(Notice::Rescheduled(ready)).await,
+            Mail::Stale(ready) => self.notify(Notice::Stale(ready)).await,
+            Mail::Remove | Mail::Kill | Mail::Ended { .. } | Mail::Abandoned(_) | Mail::Died(_) => {
+            }
+        }
     }
 
     async fn receive(&mut self, mail: Mail) {
@@ -308,13 +357,16 @@ impl ContainerTask {
                 let Some((place, ready)) = self.place(run) else {
                     return Some(Event::InitFailed(run));
                 };
-                self.activations.spawn(activation::initialize(place, ready));
+                self.activations
+                    .spawn(Box::pin(activation::initialize(place, ready)));
             }
             Effect::Begin(run) => {
                 let Some((place, ready)) = self.place(run) else {
                     return Some(Event::RunSpoiled(run));
                 };
-                self.activations.spawn(activation::run(place, ready));
+                // Boxed, since a future of this size is otherwise copied three times on its way into a task.
+                self.activations
+                    .spawn(Box::pin(activation::run(place, ready)));
             }
             Effect::Return(run) => {
                 if let Some(ready) = self.take_job(run) {
@@ -348,12 +400,13 @@ impl ContainerTask {
         let Some(container) = &self.container else {
             return Event::PauseFailed;
         };
-        match container.pause().await {
-            Ok(()) => Event::Paused,
-            Err(error) => {
+        match caught(container.pause()).await {
+            Ok(Ok(())) => Event::Paused,
+            Ok(Err(error)) => {
                 tracing::warn!(container_id = %self.id, %error, "container not paused");
                 Event::PauseFailed
             }
+            Err(Panicked) => Event::PauseFailed,
         }
     }
 
@@ -361,12 +414,13 @@ impl ContainerTask {
         let Some(container) = &self.container else {
             return Event::ResumeFailed;
         };
-        match container.resume().await {
-            Ok(()) => Event::Resumed,
-            Err(error) => {
+        match caught(container.resume()).await {
+            Ok(Ok(())) => Event::Resumed,
+            Ok(Err(error)) => {
                 tracing::warn!(container_id = %self.id, %error, "container not resumed");
                 Event::ResumeFailed
             }
+            Err(Panicked) => Event::ResumeFailed,
         }
     }
 
@@ -376,8 +430,10 @@ impl ContainerTask {
         self.creation = None;
         // The handle is kept: a run that begins now must find out that it is lost.
         if let Some(container) = &self.container {
-            container.destroy().await;
-            tracing::info!(container_id = %self.id, "container removed");
+            // Dropping the last handle destroys too.
+            if caught(container.destroy()).await.is_ok() {
+                tracing::info!(container_id = %self.id, "container removed");
+            }
         }
     }
 
@@ -414,6 +470,14 @@ impl ContainerTask {
     async fn notify(&mut self, notice: Notice) {
         // Without an invoker there is nobody to tell; the task ends by itself then.
         let _ = self.notices.send(notice).await;
+    }
+}
+
+fn panicked_creation(id: ContainerId, panicked: Panicked) -> CreateError {
+    CreateError::Step {
+        id,
+        step: "start the runtime".into(),
+        source: std::io::Error::other(panicked),
     }
 }
 

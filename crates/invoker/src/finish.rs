@@ -6,6 +6,7 @@ use oxwhisk_bus::Acknowledgement;
 use oxwhisk_entity::{ActivationResponse, ResponseStatus, WhiskActivation};
 use oxwhisk_store::StoreError;
 
+use crate::caught::{Panicked, caught};
 use crate::context::Context;
 use crate::job::{Job, ReadyJob};
 use crate::record;
@@ -58,6 +59,22 @@ async fn finish_unran(context: &Context, job: Job, record: WhiskActivation) {
     context.acknowledge(controller, ack).await;
 }
 
+/// Takes an activation without a record off the bus, however often that must be tried: while it is there the next
+/// process believes that it was interrupted, and runs it again if its action allows that. Returns false if it was
+/// given up at shutdown.
+async fn take_off(context: &Context, job: &Job) -> bool {
+    let activation_id = job.message.activation_id;
+    let mut retries = context.retries();
+    while let Err(error) = job.delivery.finish().await {
+        tracing::error!(%activation_id, %error, "activation not taken off the bus yet");
+        if !retries.wait().await {
+            tracing::error!(%activation_id, "activation stays on the bus");
+            return false;
+        }
+    }
+    true
+}
+
 /// Stores a record, unless its namespace wants none, and takes the activation off the bus.
 ///
 /// A store that is full or away is tried again until it takes the record: the activation stays on the
@@ -67,24 +84,22 @@ async fn keep(context: &Context, job: &Job, record: Arc<WhiskActivation>) -> boo
     let status = record.response.status.text();
     let activation_id = record.activation_id;
     if job.message.user.limits.store_activations == Some(false) {
-        if let Err(error) = job.delivery.finish().await {
-            tracing::warn!(%activation_id, %error, "activation not taken off the bus");
-        }
-        return true;
+        return take_off(context, job).await;
     }
     let mut retries = context.retries();
     loop {
-        match context.activations.store(record.clone()).await {
-            Ok(()) => break,
+        match caught(context.activations.store(record.clone())).await {
+            Ok(Ok(())) => break,
             // An earlier attempt was done though it seemed to have failed.
-            Err(StoreError::Conflict { .. }) => break,
-            Err(error @ (StoreError::Corrupt { .. } | StoreError::Missing { .. })) => {
+            Ok(Err(StoreError::Conflict { .. })) => break,
+            Ok(Err(error @ (StoreError::Corrupt { .. } | StoreError::Missing { .. }))) => {
                 tracing::error!(%activation_id, %error, "record refused");
                 return true;
             }
-            Err(error @ (StoreError::Full | StoreError::Unavailable(_))) => {
+            Ok(Err(error @ (StoreError::Full | StoreError::Unavailable(_)))) => {
                 tracing::error!(%activation_id, %error, "record not stored yet");
             }
+            Err(Panicked) => tracing::error!(%activation_id, "record not stored yet"),
         }
         if !retries.wait().await {
             tracing::error!(%activation_id, "record not stored");

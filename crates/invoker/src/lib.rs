@@ -12,6 +12,7 @@
 
 mod activation;
 mod bounds;
+mod caught;
 mod clock;
 mod config;
 mod container_task;

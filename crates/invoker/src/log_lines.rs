@@ -85,6 +85,7 @@ fn civil_date(days: u64) -> (u64, u64, u64) {
 mod tests {
     use super::*;
 
+    /// entities §9.4
     #[test]
     fn times_are_iso_8601_with_nanoseconds() {
         for (seconds, nanos, text) in [

@@ -1,4 +1,4 @@
-//! Texts that end up in records. All but [`INTERRUPTED`] are OpenWhisk's, to the byte
+//! Texts that end up in records. All but [`INTERRUPTED`] and [`CONTAINER_LOST`] are OpenWhisk's, to the byte
 //! (invocation §3.3, §6, §7).
 
 use oxwhisk_entity::ByteSize;
@@ -11,6 +11,8 @@ pub(crate) const MEMORY_EXHAUSTED: &str = "The action exhausted its memory and w
 pub(crate) const ABNORMAL_INIT: &str = "The action did not initialize and exited unexpectedly.";
 pub(crate) const ABNORMAL_RUN: &str =
     "The action did not produce a valid response and exited unexpectedly.";
+/// Ours: the original blames the action, or loses the activation.
+pub(crate) const CONTAINER_LOST: &str = "The platform lost the container of the activation.";
 /// Ours: the original loses such activations.
 pub(crate) const INTERRUPTED: &str =
     "The activation was interrupted by a restart of the platform and was not run again.";

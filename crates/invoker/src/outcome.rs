@@ -61,6 +61,7 @@ pub(crate) fn of_init(answer: Result<Response, ContainerError>, measured: Measur
         over(developer_error(&text), true)
     };
     match answer {
+        Err(ContainerError::PlatformLost) => over(whisk_error(messages::CONTAINER_LOST), false),
         _ if measured.is_over_time() => timed_out(),
         Err(ContainerError::Timeout) => timed_out(),
         Err(ContainerError::MemoryExhausted) => {
@@ -95,6 +96,7 @@ pub(crate) fn of_run(answer: Result<Response, ContainerError>, measured: Measure
     match answer {
         Err(ContainerError::Unhealthy) => Outcome::Reschedule,
         Ok(response) if response.status == LEAVING => Outcome::Reschedule,
+        Err(ContainerError::PlatformLost) => over(whisk_error(messages::CONTAINER_LOST), false),
         _ if measured.is_over_time() => timed_out(),
         Err(ContainerError::Timeout) => timed_out(),
         Err(ContainerError::MemoryExhausted) => {

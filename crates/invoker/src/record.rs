@@ -9,6 +9,9 @@ use oxwhisk_entity::{
 
 use crate::executable::{Executable, annotation};
 
+/// How many annotations depend on the activation.
+const MORE_ANNOTATIONS: usize = 5;
+
 /// A time that began at some moment and took some time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Interval {
@@ -64,7 +67,8 @@ pub(crate) fn of_run(
 ) -> WhiskActivation {
     let begun = timing.begun_ms().unwrap_or(now_ms);
     let wait = begun.saturating_sub(message.transid.start_ms);
-    let mut annotations = action.annotations.clone();
+    let mut annotations = Vec::with_capacity(action.annotations.len() + MORE_ANNOTATIONS);
+    annotations.extend_from_slice(&action.annotations);
     annotations.push(annotation("timeout", Json::from(timing.timed_out)));
     annotations.extend(caused_by(message));
     if let Some(init) = timing.init {

@@ -1,5 +1,7 @@
 //! The bodies of `/init` and `/run`. Source: runtime-protocol §2–3, invocation §2.4.
 
+use std::fmt::Write;
+
 use bytes::Bytes;
 use oxwhisk_bus::ActivationMessage;
 use oxwhisk_entity::json::quoted;
@@ -35,12 +37,10 @@ pub(crate) fn run_body(
     body.push_str(namespace);
     body.push('"');
     body.push_str(&action.run_body_part);
-    body.push_str(&message.activation_id.to_string());
-    body.push_str("\",\"transaction_id\":");
+    // Writing to a text does not fail.
+    let _ = write!(body, "{}\",\"transaction_id\":", message.activation_id);
     body.push_str(&quoted(&message.transid.id));
-    body.push_str(",\"deadline\":\"");
-    body.push_str(&deadline_ms.to_string());
-    body.push('"');
+    let _ = write!(body, ",\"deadline\":\"{deadline_ms}\"");
     if action.is_given_api_key {
         body.push_str(",\"api_key\":");
         body.push_str(&quoted(key));

@@ -9,6 +9,7 @@ use oxwhisk_entity::ActivationResponse;
 use oxwhisk_store::{ArtifactStore, DocumentId, Revision};
 
 use crate::Clock;
+use crate::caught::{Panicked, caught};
 use crate::executable::{Executable, FetchError};
 use crate::job::{Job, ReadyJob};
 use crate::pool::Revised;
@@ -216,10 +217,13 @@ pub(crate) async fn fetch(
     id: DocumentId,
 ) -> (DocumentId, Result<Arc<Executable>, FetchError>) {
     for attempt in 1.. {
-        let result = match store.get(&id).await {
-            Ok(Some(document)) => Executable::new(document).map(Arc::new),
-            Ok(None) => Err(FetchError::Removed),
-            Err(error) => {
+        let read = async { store.get(&id).await.map(|found| found.map(Executable::new)) };
+        let result = match caught(read).await {
+            Ok(Ok(Some(action))) => action.map(Arc::new),
+            Ok(Ok(None)) => Err(FetchError::Removed),
+            // The same document would make it panic again.
+            Err(Panicked) => return (id, Err(FetchError::Unavailable)),
+            Ok(Err(error)) => {
                 tracing::warn!(action = %id, %error, "action not fetched");
                 Err(error.into())
             }

@@ -3,11 +3,12 @@
 mod containers;
 mod drain;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
+use foldhash::{HashMap, HashMapExt};
 use oxwhisk_bus::{ActivationFeed, BusError, Delivery};
 use oxwhisk_container::ContainerId;
 use oxwhisk_entity::{ActivationResponse, LimitsPatch};
@@ -140,7 +141,9 @@ impl Invoker {
             biased;
             Some(notice) = self.notices.1.recv() => self.noticed(notice),
             Some(fetched) = self.fetches.join_next() => self.fetched(fetched),
-            Some(_) = self.tasks.join_next() => {}
+            Some(ended) = self.tasks.join_next() => if let Err(error) = ended {
+                tracing::error!(%error, "a task of the invoker died");
+            },
             Some(query) = self.queries.recv() => {
                 // Whoever asked may have gone.
                 let _ = query.send(self.status());

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::admin::AdminArgs;
+
 /// A serverless platform that speaks Apache OpenWhisk.
 #[derive(Debug, Parser)]
 #[command(name = "oxwhisk", version, about, arg_required_else_help = true)]
@@ -18,6 +20,8 @@ pub(crate) enum Command {
     Standalone(StandaloneArgs),
     /// Run a file or folder once, and show its result, its logs and where the time went
     Run(RunArgs),
+    /// Manage users, keys and limits, of a running server or of its data directory
+    Admin(AdminArgs),
     /// Tell what this machine offers for isolation and runtimes, and how to mend what is missing
     Doctor(DoctorArgs),
     /// List all settings with their defaults, as the reference page shows them

@@ -103,6 +103,17 @@ fn runtimes(settings: &Settings) -> Vec<Line> {
             remedy: Some(format!("run `npm ci` in `{}`", kinds.npm_folder.display())),
         });
     }
+    if !kinds.has_python_packages {
+        lines.push(Line {
+            subject: "python packages".to_owned(),
+            level: word(Level::Degraded),
+            state: "actions find `requests` only if the interpreter has it".to_owned(),
+            remedy: Some(format!(
+                "install `requirements.txt` in `{}`, see its README.md",
+                kinds.python_folder.display()
+            )),
+        });
+    }
     lines
 }
 

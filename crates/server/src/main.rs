@@ -1,6 +1,7 @@
 //! The program `oxwhisk`.
 #![forbid(unsafe_code)]
 
+mod admin;
 mod cli;
 mod clock;
 mod doctor;
@@ -26,7 +27,8 @@ fn main() -> ExitCode {
     if environment::is_sandbox_helper() {
         oxwhisk_container::sandbox::helper_main();
     }
-    match dispatch(Cli::parse().command) {
+    let arguments = admin::with_long_namespace(std::env::args_os());
+    match dispatch(Cli::parse_from(arguments).command) {
         Ok(code) => code,
         Err(error) => {
             // Nothing is left to do about a closed standard error.
@@ -57,6 +59,15 @@ fn dispatch(command: Command) -> Result<ExitCode> {
             let settings =
                 environment::settings([("port", Some("0".to_owned()))], args.config.as_deref())?;
             start(&settings)?.block_on(run::run(args, settings))
+        }
+        Command::Admin(args) => {
+            let data_dir = args.data_dir.map(|dir| dir.to_string_lossy().into_owned());
+            let settings = environment::settings([("data_dir", data_dir)], args.config.as_deref())?;
+            let shape = admin::Shape {
+                json: args.json,
+                verbose: args.verbose,
+            };
+            start(&settings)?.block_on(admin::run(args.area, shape, &settings))
         }
         Command::Doctor(args) => doctor::run(&args, &environment::settings([], None)?),
         Command::Settings => {

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::platform::{Platform, Role, guest_key};
+use crate::platform::{Platform, Role};
 use crate::settings::Settings;
 
 /// Serves until SIGTERM or SIGINT, then lets activations that run end; a second signal ends it at once.
@@ -17,12 +17,11 @@ pub(crate) async fn run(settings: Settings) -> Result<ExitCode> {
     raise_open_files();
     let mut platform = Platform::start(settings, Role::Standalone).await?;
     let mut out = std::io::stdout();
-    writeln!(
-        out,
-        "oxwhisk listening on {}, AUTH={}",
-        platform.url(),
-        guest_key()
-    )?;
+    let key = match platform.guest().await? {
+        Some(guest) => format!(", AUTH={}", guest.authkey.api_key),
+        None => String::new(),
+    };
+    writeln!(out, "oxwhisk listening on {}{key}", platform.url())?;
     out.flush()?;
     let outcome = tokio::select! {
         _ = terminate.recv() => ExitCode::SUCCESS,

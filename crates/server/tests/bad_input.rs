@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use oxwhisk_testing::processes::resident_kib;
-use oxwhisk_testing::{RestAnswer, ServerOptions, TestServer};
+use oxwhisk_testing::{RestAnswer, ServerOptions, TestServer, wire};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -367,13 +367,28 @@ async fn bodies_above_the_limits_are_refused() {
     let code = json!({"exec": {"kind": "nodejs:default", "code": "x".repeat((48 << 20) + 1)}});
     let answer = put(&server, ACTION, code.to_string()).await;
     assert_eq!(answer.status(), 413, "{:.300}", answer.text());
-    let answer = put(&server, ACTION, vec![b' '; (50 << 20) + 1]).await;
+    // Refused by its head, while it is still being sent.
+    let key = STANDARD.encode(server.guest_key());
+    let body = vec![b' '; (50 << 20) + 1];
+    let headers = [
+        ("Host", "h".to_owned()),
+        ("Authorization", format!("Basic {key}")),
+        ("Content-Type", "application/json".to_owned()),
+        ("Content-Length", body.len().to_string()),
+    ];
+    let request = wire::Request {
+        method: "PUT".to_owned(),
+        target: ACTION.to_owned(),
+        headers: headers.map(|(name, value)| (name.to_owned(), value)).into(),
+        body,
+    };
+    let authority = server.url().trim_start_matches("http://");
+    let answer = wire::exchange(authority, &request, PATIENCE).await.unwrap();
     assert_eq!(
-        (answer.status(), answer.text()),
-        (400, "Request too large".to_owned())
+        (answer.status, &*answer.content),
+        (400, &b"Request too large"[..])
     );
     // Without a length it is noticed while reading.
-    let key = STANDARD.encode(server.guest_key());
     let mut endless = format!("PUT {ACTION} HTTP/1.1\r\nHost: h\r\nAuthorization: Basic {key}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n").into_bytes();
     for _ in 0..52 {
         endless.extend_from_slice(b"100000\r\n");

@@ -230,7 +230,11 @@ async fn helper_that_dies_is_replaced_and_what_ran_has_a_record() {
     let user = server.user();
     user.put_action("sleeps", KIND, SLEEPS, json!({})).await;
     user.result("sleeps", &json!({"ms": 1})).await;
-    let running = user.accept("sleeps", &json!({"ms": 5000})).await;
+    // The answer comes when it has been running for most of this time.
+    let path = "/api/v1/namespaces/_/actions/sleeps?blocking=true&timeout=1000";
+    let accepted = user.client().post(path, &json!({"ms": 20_000})).await;
+    let accepted = accepted.unwrap().json().unwrap();
+    let running = accepted["activationId"].as_str().unwrap();
     // The helper is the server's only child; the containers are below it.
     let helper = descendants(server.pid())[0].to_string();
     assert!(
@@ -245,6 +249,14 @@ async fn helper_that_dies_is_replaced_and_what_ran_has_a_record() {
         (answer.status() == 200).then_some(())
     });
     works.await.unwrap();
-    user.record(&running).await;
-    assert!(!descendants(server.pid()).contains(&helper.parse().unwrap()));
+    let record = user.record(running).await;
+    assert_eq!(
+        record["response"]["status"], "whisk internal error",
+        "the action is not to blame: {record}"
+    );
+    let helper = helper.parse().unwrap();
+    let is_gone = eventually(PATIENCE, async || {
+        (!descendants(server.pid()).contains(&helper)).then_some(())
+    });
+    is_gone.await.unwrap();
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use oxwhisk_entity::{ActivationId, WhiskActivation};
 
-use crate::StoreError;
+use crate::{Page, StoreError};
 
 /// Which records to list. Newest first, by `start`.
 #[derive(Debug, Clone, Default)]
@@ -45,11 +45,14 @@ pub trait ActivationStore: Send + Sync + fmt::Debug {
         id: ActivationId,
     ) -> Result<Option<Arc<WhiskActivation>>, StoreError>;
 
-    /// Lists records, newest first.
+    /// Lists records, newest first. What does not fit in the page is to be read with [`ActivationStore::get`].
     ///
     /// # Errors
     /// `Unavailable`.
-    async fn list(&self, query: &ActivationQuery) -> Result<Vec<Arc<WhiskActivation>>, StoreError>;
+    async fn list(
+        &self,
+        query: &ActivationQuery,
+    ) -> Result<Page<Arc<WhiskActivation>, ActivationId>, StoreError>;
 
     /// Counts what [`ActivationStore::list`] would list without `skip` and `limit`.
     ///

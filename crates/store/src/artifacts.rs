@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use oxwhisk_entity::{EntityPath, FullyQualifiedName, Json};
 
-use crate::StoreError;
+use crate::{Page, StoreError};
 
 /// Identifier of a document: `ns/name`, of packaged actions `ns/pkg/name`.
 ///
@@ -162,11 +162,11 @@ pub trait ArtifactStore: Send + Sync + fmt::Debug {
     /// `Conflict` if it is in another state, `Missing`, `Unavailable`.
     async fn delete(&self, id: &DocumentId, revision: &Revision) -> Result<(), StoreError>;
 
-    /// Lists entities, newest first.
+    /// Lists entities, newest first. What does not fit in the page is to be read with [`ArtifactStore::get`].
     ///
     /// # Errors
     /// `Unavailable`.
-    async fn list(&self, query: &ArtifactQuery) -> Result<Vec<Document>, StoreError>;
+    async fn list(&self, query: &ArtifactQuery) -> Result<Page<Document, DocumentId>, StoreError>;
 
     /// Counts what [`ArtifactStore::list`] would list without `skip` and `limit`.
     ///

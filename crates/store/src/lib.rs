@@ -10,6 +10,7 @@ mod artifacts;
 pub mod conformance;
 pub mod embedded;
 mod error;
+mod page;
 mod subjects;
 
 pub use activations::{ActivationQuery, ActivationStore};
@@ -18,4 +19,5 @@ pub use artifacts::{
     Revision, Scope,
 };
 pub use error::StoreError;
+pub use page::{PAGE_BYTES, Page};
 pub use subjects::{Subject, SubjectNamespace, SubjectStore};

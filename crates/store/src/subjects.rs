@@ -66,7 +66,7 @@ pub trait SubjectStore: Send + Sync + fmt::Debug {
     /// Creates or replaces a subject, durably before it returns.
     ///
     /// # Errors
-    /// `Conflict` if a namespace's uuid belongs to another subject, `Full`, `Unavailable`.
+    /// `Conflict` if a namespace's uuid belongs to another subject or comes twice, `Full`, `Unavailable`.
     async fn put_subject(&self, subject: &Subject) -> Result<(), StoreError>;
 
     /// Deletes a subject; returns whether it was there.

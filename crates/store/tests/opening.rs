@@ -153,3 +153,29 @@ async fn a_half_made_database_is_made_anew() {
     assert_eq!(store.subject("guest").await.unwrap(), Some(subject));
     assert!(!directory.path().join("oxwhisk.db-new").exists());
 }
+
+#[tokio::test]
+async fn first_subjects_are_in_a_new_store_and_do_not_come_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("oxwhisk.db");
+    let guest = Subject {
+        subject: "guest".to_owned(),
+        namespaces: Vec::new(),
+        blocked: false,
+    };
+    let config = EmbeddedConfig {
+        initial_subjects: vec![guest.clone()],
+        ..EmbeddedConfig::default()
+    };
+    let store = EmbeddedStore::open(&path, config.clone()).unwrap();
+    assert_eq!(
+        store.subjects(None).await.unwrap(),
+        std::slice::from_ref(&guest)
+    );
+    assert!(store.delete_subject("guest").await.unwrap());
+    drop(store);
+    let store = EmbeddedStore::open(&path, config.clone()).unwrap();
+    assert_eq!(store.subjects(None).await.unwrap(), []);
+    let in_memory = EmbeddedStore::in_memory(config).unwrap();
+    assert_eq!(in_memory.subjects(None).await.unwrap(), [guest]);
+}

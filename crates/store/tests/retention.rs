@@ -47,7 +47,7 @@ async fn the_oldest_records_go_when_there_are_too_many_bytes() {
     store_numbered(&store, 1..=1000).await;
     // A record with what is around it takes about 490 bytes.
     let kept = wait_for_count(&store, |count| (180..=215).contains(&count)).await;
-    let records = store.list(&all()).await.unwrap();
+    let records = store.list(&all()).await.unwrap().found;
     let starts: Vec<u64> = records.iter().map(|record| record.start).collect();
     let newest: Vec<u64> = (1001 - kept..=1000).rev().collect();
     assert_eq!(starts, newest);

@@ -4,15 +4,15 @@
 //! - [`scenario`] replays recorded exchanges (`scenarios/*.json`) against any OpenWhisk host; the
 //!   program `scenarios` is its command line.
 //! - [`TestServer`] runs a standalone server as a process, kills it and starts it again.
-//! - [`RestClient`] talks JSON to a server, [`User`] works with actions and expects success,
-//!   [`eventually`] waits for a condition.
+//! - [`RestClient`] talks JSON to a server over the transport of the client crate, [`User`] works with
+//!   actions and expects success, [`eventually()`] waits for a condition.
 //! - [`internet`] is a network for programs that reach out.
 //! - [`processes`] tells what is left of containers.
-//! - [`wire`] is the HTTP client below all of them. It adds nothing to a request and checks nothing
-//!   in it, so that tests can send what no well-behaved client would.
+//! - [`wire`] is an HTTP client that adds nothing to a request and checks nothing in it, so that scenarios
+//!   and tests can send what no well-behaved client would.
 //!
-//! The crate knows the public REST API only: no types of the server, so that a mistake in them
-//! cannot hide itself.
+//! The crate knows the public REST API only: of the client crate it uses what sends bytes, and no type of
+//! entities, so that a mistake in them cannot hide itself.
 
 #![forbid(unsafe_code)]
 

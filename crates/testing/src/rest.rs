@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, Request, Response};
+use oxwhisk_client::{ClientError, Transport, TransportConfig};
 use serde_json::Value;
-
-use crate::wire::{self, Response, WireError};
 
 /// How long one answer may take; a blocking invocation takes up to a minute.
 const PATIENCE: Duration = Duration::from_secs(100);
@@ -22,7 +24,7 @@ pub enum RestError {
         /// Its path and query.
         path: String,
         /// What went wrong.
-        source: WireError,
+        source: ClientError,
     },
     /// The body is not JSON.
     #[error("answer with status {status} is not JSON: {text}")]
@@ -36,13 +38,13 @@ pub enum RestError {
     },
 }
 
-/// Talks to one server with one key. Each request has a connection of its own, so a client can be
-/// cloned and used by many tasks at once.
+/// Talks to one server with one key, by the transport of the client crate. Each request has a connection of its own,
+/// so a client can be cloned and used by many tasks at once. What HTTP does not allow goes by [`crate::wire`].
 #[derive(Debug, Clone)]
 pub struct RestClient {
+    transport: Transport,
     authority: String,
     authorization: Option<String>,
-    patience: Duration,
 }
 
 impl RestClient {
@@ -54,10 +56,15 @@ impl RestClient {
             .unwrap_or(url)
             .trim_end_matches('/')
             .to_owned();
+        let config = TransportConfig {
+            timeout: PATIENCE,
+            idle_connections: 0,
+            ..TransportConfig::default()
+        };
         let client = Self {
+            transport: Transport::new(config),
             authority,
             authorization: None,
-            patience: PATIENCE,
         };
         client.with_key(key)
     }
@@ -84,7 +91,7 @@ impl RestClient {
     #[must_use]
     pub fn with_patience(&self, patience: Duration) -> Self {
         Self {
-            patience,
+            transport: self.transport.with_timeout(patience),
             ..self.clone()
         }
     }
@@ -133,8 +140,8 @@ impl RestClient {
         .await
     }
 
-    /// Sends any request. Besides `headers` it has `Host`, the credentials, and the length of the body
-    /// if there is one; no `Content-Type` of its own.
+    /// Sends any request. Besides `headers`, whose characters up to U+00FF are one byte each, it has `Host`, the
+    /// credentials, and the length of the body if there is one; no `Content-Type` of its own.
     ///
     /// # Errors
     /// [`RestError::NoAnswer`].
@@ -145,70 +152,66 @@ impl RestClient {
         headers: &[(&str, &str)],
         body: Option<Vec<u8>>,
     ) -> Result<RestAnswer, RestError> {
-        let mut all = vec![("Host".to_owned(), self.authority.clone())];
-        all.extend(
-            self.authorization
-                .iter()
-                .map(|value| ("Authorization".to_owned(), value.clone())),
-        );
-        all.extend(
-            headers
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
-        );
-        if let Some(body) = &body {
-            all.push(("Content-Length".to_owned(), body.len().to_string()));
-        }
-        let request = wire::Request {
+        let failed = |source| RestError::NoAnswer {
             method: method.to_owned(),
-            target: path.to_owned(),
-            headers: all,
-            body: body.unwrap_or_default(),
+            path: path.to_owned(),
+            source,
         };
-        let answer = wire::exchange(&self.authority, &request, self.patience).await;
-        answer
-            .map(RestAnswer)
-            .map_err(|source| RestError::NoAnswer {
-                method: request.method,
-                path: request.target,
-                source,
-            })
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("http://{}{path}", self.authority));
+        if let Some(authorization) = &self.authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        for (name, value) in headers {
+            // A character beyond becomes one that no header may hold.
+            let bytes: Vec<u8> = value
+                .chars()
+                .map(|c| u8::try_from(c).unwrap_or(0))
+                .collect();
+            request = request.header(*name, bytes);
+        }
+        let request = request
+            .body(Bytes::from(body.unwrap_or_default()))
+            .map_err(|error| failed(ClientError::Request(error)))?;
+        let answer = self.transport.send(request).await;
+        answer.map(RestAnswer).map_err(failed)
     }
 }
 
 /// An answer to a [`RestClient`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RestAnswer(Response);
+#[derive(Debug, Clone)]
+pub struct RestAnswer(Response<Bytes>);
 
 impl RestAnswer {
     /// Returns the status code.
     #[must_use]
     pub fn status(&self) -> u16 {
-        self.0.status
+        self.0.status().as_u16()
     }
 
-    /// Returns the first header of that name, in any case.
+    /// Returns the first header of that name, in any case, if it is ASCII.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.0.header(&name.to_lowercase())
+        self.0.headers().get(name)?.to_str().ok()
     }
 
-    /// Returns all headers in their order, names in lower case.
+    /// Returns all headers.
     #[must_use]
-    pub fn headers(&self) -> &[(String, String)] {
-        &self.0.headers
+    pub fn headers(&self) -> &HeaderMap {
+        self.0.headers()
     }
 
     /// Returns the bytes of the body.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        &self.0.content
+        self.0.body()
     }
 
     /// Returns the body as text, invalid bytes replaced.
     #[must_use]
     pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.content).into_owned()
+        String::from_utf8_lossy(self.0.body()).into_owned()
     }
 
     /// Parses the body, whatever its content type.
@@ -216,7 +219,7 @@ impl RestAnswer {
     /// # Errors
     /// [`RestError::NotJson`].
     pub fn json(&self) -> Result<Value, RestError> {
-        serde_json::from_slice(&self.0.content).map_err(|source| RestError::NotJson {
+        serde_json::from_slice(self.0.body()).map_err(|source| RestError::NotJson {
             status: self.status(),
             text: self.text(),
             source,
@@ -248,8 +251,8 @@ mod tests {
         let client = RestClient::new(&format!("http://{authority}/"), "u:s");
         let body = json!({"a": 1});
         let expected = format!(
-            "PUT /x?y=1 HTTP/1.1\r\nHost: {authority}\r\nAuthorization: Basic dTpz\r\n\
-             content-type: application/json\r\nContent-Length: 7\r\n\r\n{{\"a\":1}}"
+            "PUT /x?y=1 HTTP/1.1\r\nauthorization: Basic dTpz\r\ncontent-type: application/json\r\n\
+             host: {authority}\r\ncontent-length: 7\r\n\r\n{{\"a\":1}}"
         );
         let answer = "HTTP/1.1 201 Created\r\nX-A: b\r\nContent-Length: 2\r\n\r\n[]";
         let (seen, answer) = tokio::join!(
@@ -267,7 +270,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let authority = listener.local_addr().unwrap().to_string();
         let client = RestClient::new(&authority, "u:s").without_key();
-        let expected = format!("GET / HTTP/1.1\r\nHost: {authority}\r\n\r\n");
+        let expected = format!("GET / HTTP/1.1\r\nhost: {authority}\r\n\r\n");
         let answer = "HTTP/1.1 401 No\r\nContent-Length: 4\r\n\r\nnope";
         let (seen, answer) = tokio::join!(
             answering(&listener, expected.len(), answer),

@@ -168,6 +168,19 @@ test("archives find the stock image's packages as well (§9.1 preinstalled)", un
   assert.deepStrictEqual((await launcher.run()).body, { v: '3', k: true });
 });
 
+test("`redis` is version 4, and version 3 for the arguments of that version's conductors", unless, async (t) => {
+  const launcher = await started(t, `
+    const { createClient, commandOptions } = require('redis');
+    const main = () => {
+      const old = [['redis://127.0.0.1:1', {}], [1, '127.0.0.1']].map((args) => createClient(...args));
+      old.forEach((client) => client.on('error', () => {}));
+      const found = { now: typeof createClient({ url: 'redis://127.0.0.1:1' }).connect, options: typeof commandOptions, old: old.map((client) => typeof client.lpushx) };
+      old.forEach((client) => client.end(true));
+      return { ...found, commands: require('redis-commands').list.includes('lpushx') };
+    };`);
+  assert.deepStrictEqual((await launcher.run()).body, { now: 'function', options: 'function', old: ['function', 'function'], commands: true });
+});
+
 test('a module that is nowhere gives the ordinary error', async (t) => {
   const launcher = await start(t);
   const { body } = await launcher.init("require('no-such-package'); function main() {}");

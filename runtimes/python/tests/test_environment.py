@@ -8,6 +8,7 @@ import unittest
 
 from .harness import SENTINEL, LauncherTest
 
+PACKAGES = pathlib.Path(__file__).resolve().parent.parent / "packages"
 SHOW = "import os\ndef main(args):\n    return {k: v for k, v in os.environ.items() if k.startswith('__OW_')}\n"
 RUN = {"namespace": "guest", "action_name": "/guest/a", "action_version": "0.0.1", "activation_id": "ab", "transaction_id": "t", "deadline": "17", "api_key": "u:k"}
 
@@ -96,6 +97,12 @@ class Packages(LauncherTest):
             pathlib.Path(packages, "more.pth").write_text(folder + "/elsewhere\n")
             launcher = self.started("import near, far_away\ndef main(args):\n    return [far_away.x, near.y]\n", python=folder + "/venv/bin/python")
             self.assertEqual(launcher.run()["body"], [5, 6])
+
+    @unittest.skipUnless(PACKAGES.is_dir(), "needs the runtime's packages (see README.md)")
+    def test_packages_of_the_runtime_come_last(self):
+        """§9.2 packages: `requests` is there whether the interpreter has it or not."""
+        launcher = self.started("import sys, requests\ndef main(args):\n    return {'last': sys.path[-1], 'found': hasattr(requests, 'get')}\n")
+        self.assertEqual(launcher.run()["body"], {"last": str(PACKAGES), "found": True})
 
     def test_missing_module_is_an_ordinary_error(self):
         launcher = self.started("def main(args):\n    try:\n        import no_such_module\n    except ModuleNotFoundError as error:\n        return {'text': str(error), 'name': error.name}\n")

@@ -42,6 +42,24 @@ pub async fn activations_wait_for_their_receiver(under_test: &dyn BusUnderTest) 
     }
 }
 
+/// The sender can see whether an activation still has somebody who will complete it.
+pub async fn a_sender_sees_that_a_delivery_was_dropped(under_test: &dyn BusUnderTest) {
+    let bus = under_test.start_process().await;
+    for (number, durability) in [(1, Durability::Volatile), (2, Durability::Durable)] {
+        let sent = bus
+            .send_activation(&invoker(0), message(number), durability)
+            .await
+            .unwrap();
+        assert!(sent.is_held(), "it waits");
+        let mut feed = bus.activations(&invoker(0)).await.unwrap();
+        let delivery = next(&mut *feed).await;
+        delivery.start().await.unwrap();
+        assert!(sent.is_held(), "it was received");
+        drop(delivery);
+        assert!(!sent.is_held());
+    }
+}
+
 /// An invoker receives its own messages only.
 pub async fn invokers_have_queues_of_their_own(under_test: &dyn BusUnderTest) {
     let bus = under_test.start_process().await;

@@ -61,6 +61,7 @@ macro_rules! conformance_suite {
             $crate::conformance_suite!(@cases activations, $bus, [$(#[ignore = $reason])?],
                 activations_come_in_order,
                 activations_wait_for_their_receiver,
+                a_sender_sees_that_a_delivery_was_dropped,
                 invokers_have_queues_of_their_own,
                 an_invoker_has_one_receiver_at_a_time,
                 a_next_receiver_goes_on_where_the_last_one_ended,

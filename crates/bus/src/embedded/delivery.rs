@@ -1,6 +1,7 @@
 //! One activation on its way, as its sender and its receiver hold it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use tokio::sync::Mutex;
@@ -44,6 +45,8 @@ pub(super) struct Shipment {
     message: Arc<ActivationMessage>,
     journal: Arc<dyn Journal>,
     was_started: bool,
+    /// Its receiver has dropped it.
+    was_dropped: AtomicBool,
     /// Held while the journal is written, hence an async lock; only one sender and one receiver contend.
     state: Mutex<State>,
 }
@@ -64,6 +67,7 @@ impl Shipment {
             message,
             journal,
             was_started,
+            was_dropped: AtomicBool::new(false),
             state: Mutex::new(State {
                 journaled,
                 progress,
@@ -144,11 +148,21 @@ impl SentActivation for Sent {
     async fn release(&self) -> Result<(), BusError> {
         self.0.finish().await
     }
+
+    fn is_held(&self) -> bool {
+        !self.0.was_dropped.load(Ordering::Acquire)
+    }
 }
 
 /// The receiver's side.
 #[derive(Debug)]
 pub(super) struct Received(pub(super) Arc<Shipment>);
+
+impl Drop for Received {
+    fn drop(&mut self) {
+        self.0.was_dropped.store(true, Ordering::Release);
+    }
+}
 
 #[async_trait]
 impl Delivery for Received {

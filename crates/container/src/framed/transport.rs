@@ -9,7 +9,7 @@
 //! While no call waits, nothing is read: an idle action that prints fills its pipe and waits there
 //! until the next call.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -18,6 +18,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::SystemTime;
 
 use bytes::{Buf, Bytes};
+use foldhash::{HashMap, HashMapExt};
 use oxwhisk_entity::{ActivationId, ByteSize};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{Interest, Ready};

@@ -89,7 +89,11 @@ impl SandboxContainer {
                     Some(Ended {
                         memory_exhausted: true,
                     }) => Err(ContainerError::MemoryExhausted),
-                    _ => Err(ContainerError::ConnectionLost),
+                    Some(Ended {
+                        memory_exhausted: false,
+                    }) => Err(ContainerError::ConnectionLost),
+                    // The helper died, and with it everything that it had started.
+                    None => Err(ContainerError::PlatformLost),
                 }
             }
         }
@@ -100,6 +104,7 @@ impl SandboxContainer {
         self.end.borrow().is_some() || self.end.has_changed().is_err()
     }
 
+    /// Waits until nothing of the container is left; `None` if the helper ended and could not tell how.
     async fn wait_end(&self) -> Option<Ended> {
         let mut end = self.end.clone();
         let is_late = timeout(KILL_PATIENCE, end.wait_for(Option::is_some))

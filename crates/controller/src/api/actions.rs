@@ -1,10 +1,12 @@
 //! Actions: list, read, write, delete. Source: rest-api §8, entities §3.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use oxwhisk_entity::json::JsonKind;
 use oxwhisk_entity::{
-    ActionLimits, EntityName, EntityPath, Exec, ExecError, FullyQualifiedName, Json, LimitsPatch,
-    Parameters, Privilege, SemVer, WhiskAction, WhiskPackage,
+    ActionLimits, EntityName, EntityPath, Exec, ExecError, FullyQualifiedName, Identity, Json,
+    LimitsPatch, Parameters, Privilege, SemVer, WhiskAction, WhiskPackage,
 };
 use oxwhisk_store::{ArtifactQuery, Collection, Scope};
 
@@ -14,8 +16,11 @@ use crate::controller::Controller;
 use crate::entities::{Stored, WhiskEntity};
 use crate::entitlement::Resource;
 use crate::http::{ApiError, ListQuery, Reply};
-use crate::invocation::action_name;
-use crate::messages;
+use crate::invocation::{ResolvedAction, action_name};
+use crate::{large, messages};
+
+/// How often an action that is overwritten again and again is looked at to show its code.
+const REREADS: u32 = 10;
 
 /// A request to write an action.
 #[derive(Debug)]
@@ -69,8 +74,8 @@ impl Controller {
                 list,
             ));
         }
-        let actions = self.entities.list::<WhiskAction>(&query).await?;
-        Ok(list_reply(actions.iter().map(WhiskAction::to_summary)))
+        let list = self.entities.list(&query, WhiskAction::to_summary);
+        Ok(list_reply(list.await?))
     }
 
     /// `GET …/actions/[pkg/]{name}`
@@ -82,13 +87,11 @@ impl Controller {
         let with_code = caller.request.query.flag("code", true)?;
         let name = action_name(&caller.namespace, entity.package.as_ref(), &entity.name);
         let resolved = self.resolve(&name).await?;
+        if with_code {
+            return Ok(Reply::json(self.whole_action(&name, resolved).await?));
+        }
         let mut action = resolved.action;
         action.parameters = resolved.parameters;
-        if with_code {
-            return Ok(Reply::json(
-                self.entities.with_code(&action).await?.to_api(),
-            ));
-        }
         action.exec = action.exec.without_code();
         let shown = action.to_api();
         let Some(binding) = resolved.binding else {
@@ -99,13 +102,37 @@ impl Controller {
         Ok(Reply::json(members.to_json()))
     }
 
+    /// Shows an action with its code, which is replaced together with its document: where it is gone, the newest state
+    /// of the action is looked at.
+    async fn whole_action(
+        &self,
+        name: &FullyQualifiedName,
+        found: ResolvedAction,
+    ) -> Result<Json, ApiError> {
+        let mut found = found;
+        for _ in 0..REREADS {
+            let ResolvedAction {
+                mut action,
+                parameters,
+                ..
+            } = found;
+            action.parameters = parameters;
+            if let Some(whole) = self.entities.with_code(&action).await? {
+                return Ok(whole);
+            }
+            self.entities.forget_action(&action);
+            found = self.resolve(name).await?;
+        }
+        Err(ApiError::conflict())
+    }
+
     /// `PUT …/actions/[pkg/]{name}`
     pub(crate) async fn put_action(
-        &self,
+        self: &Arc<Self>,
         caller: &Caller<'_>,
         entity: &EntityRef,
     ) -> Result<Reply, ApiError> {
-        let edit = self.parse_action(caller)?;
+        let edit = self.read_action(caller).await?;
         if let Some(Exec::Sequence(components)) = &edit.exec {
             self.entitled_to_all(caller.identity, Privilege::Read, components)
                 .await?;
@@ -113,6 +140,10 @@ impl Controller {
         let overwrite = caller.request.query.flag("overwrite", false)?;
         let details = Details::parse(&edit.common)?;
         self.check_action_limits(caller, details.limits)?;
+        let _package_stays = match &entity.package {
+            Some(_) => Some(self.packages.read().await),
+            None => None,
+        };
         let name = self.writable_name(caller, entity).await?;
         let existing = self.entities.get::<WhiskAction>(&name).await?;
         if existing.is_some() && !overwrite {
@@ -136,10 +167,11 @@ impl Controller {
             }) => (updated(old, edit, &details, now), Some(revision)),
         };
         let whole = self.entities.with_code(&action).await?;
+        let whole = whole.ok_or_else(ApiError::conflict)?;
         self.entities
             .put(WhiskEntity::Action(action), replaces)
             .await?;
-        Ok(Reply::json(whole.to_api()))
+        Ok(Reply::json(whole))
     }
 
     /// `DELETE …/actions/[pkg/]{name}`
@@ -151,16 +183,24 @@ impl Controller {
         let name = self.writable_name(caller, entity).await?;
         let stored = self.entities.require::<WhiskAction>(&name).await?;
         let whole = self.entities.with_code(&stored.entity).await?;
+        let whole = whole.ok_or_else(ApiError::conflict)?;
         self.entities.delete(&name, &stored.revision).await?;
-        Ok(Reply::json(whole.to_api()))
+        Ok(Reply::json(whole))
     }
 
-    fn parse_action(&self, caller: &Caller<'_>) -> Result<ActionEdit, ApiError> {
-        let body = caller.request.json()?;
+    async fn read_action(self: &Arc<Self>, caller: &Caller<'_>) -> Result<ActionEdit, ApiError> {
+        let body = caller.request.json().await?;
+        let (controller, identity) = (Arc::clone(self), Arc::clone(caller.identity));
+        large::work(body.size(), move || {
+            controller.parse_action(&body, &identity)
+        })
+        .await?
+    }
+
+    fn parse_action(&self, body: &Json, identity: &Identity) -> Result<ActionEdit, ApiError> {
         let members = body
             .members()
             .ok_or_else(|| ApiError::malformed("Object expected in field 'exec'"))?;
-        let own = &caller.identity.namespace.name;
         let exec = match members.get_some("exec") {
             None => None,
             Some(value) => Some(Exec::from_request(value, &self.config.manifest).map_err(
@@ -170,18 +210,18 @@ impl Controller {
                 },
             )?),
         };
-        let common = CommonEdit::parse(&body)?;
+        let common = CommonEdit::parse(body)?;
         check_size(
             "exec",
             exec.as_ref().map_or(0, Exec::size),
             self.config.limits.exec,
         )?;
-        common.check_sizes(self.config.limits.parameters)?;
+        common.check_sizes(self.parameter_size(identity))?;
         let exec = exec.map(|exec| match exec {
             Exec::Sequence(components) => Exec::Sequence(
                 components
                     .iter()
-                    .map(|component| component.resolve(own))
+                    .map(|component| component.resolve(&identity.namespace.name))
                     .collect(),
             ),
             Exec::Code(_) => exec,

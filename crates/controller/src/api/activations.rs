@@ -1,16 +1,18 @@
 //! Activation records. Source: rest-api §12, invocation §10.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use oxwhisk_entity::{ActivationId, EntityName, Json, Privilege};
+use oxwhisk_entity::{ActivationId, EntityName, Json, Privilege, WhiskActivation};
 use oxwhisk_store::ActivationQuery;
 
 use super::Caller;
 use super::edit::{count_reply, list_reply};
 use crate::controller::Controller;
+use crate::entities::apart;
 use crate::entitlement::Resource;
-use crate::http::{ApiError, ListQuery, Query, Reply, percent_decode};
+use crate::http::{ApiError, Element, List, ListQuery, Query, Reply, percent_decode};
 use crate::messages;
 use crate::router::ActivationPart;
 
@@ -53,14 +55,24 @@ impl Controller {
                 list,
             ));
         }
-        let records = self.activations.list(&query).await?;
-        Ok(list_reply(records.iter().map(|record| {
-            if docs {
-                record.to_api()
-            } else {
-                record.to_summary()
-            }
-        })))
+        let show = if docs {
+            WhiskActivation::to_api
+        } else {
+            WhiskActivation::to_summary
+        };
+        let page = self.activations.list(&query).await?;
+        let (store, namespace) = (Arc::clone(&self.activations), query.namespace);
+        let rest = page.rest.into_iter().map(move |id| -> Element {
+            let (store, namespace) = (Arc::clone(&store), namespace.clone());
+            Box::pin(apart(async move {
+                let record = store.get(&namespace, id).await?;
+                Ok(record.map(|record| show(&record)))
+            }))
+        });
+        Ok(list_reply(List {
+            first: page.found.iter().map(|record| show(record)).collect(),
+            rest: Box::new(rest),
+        }))
     }
 
     /// `GET …/activations/{id}[/result|/logs]`

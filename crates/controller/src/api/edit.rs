@@ -4,7 +4,7 @@ use http::StatusCode;
 use oxwhisk_entity::json::{JsonKind, Members};
 use oxwhisk_entity::{ByteSize, Json, Parameters, SemVer};
 
-use crate::http::{ApiError, ListQuery, Reply};
+use crate::http::{ApiError, Entity, List, ListQuery, Reply};
 use crate::messages;
 
 /// The members that every entity's request may have.
@@ -100,10 +100,15 @@ pub(crate) fn already_exists() -> ApiError {
     ApiError::new(StatusCode::CONFLICT, messages::ALREADY_EXISTS)
 }
 
-/// The answer to a list.
-pub(crate) fn list_reply(elements: impl IntoIterator<Item = Json>) -> Reply {
-    let elements: Vec<Json> = elements.into_iter().collect();
-    Reply::json(Json::of(&elements))
+/// The answer to a list. What does not fit in its first page is read while the answer is sent.
+pub(crate) fn list_reply(list: List) -> Reply {
+    let mut list = list;
+    let Some(next) = list.rest.next() else {
+        return Reply::json(Json::of(&list.first));
+    };
+    let rest = std::iter::once(next).chain(list.rest);
+    list.rest = Box::new(rest);
+    Reply::new(StatusCode::OK, Entity::List(list))
 }
 
 /// The answer to a count: what is left after `skip`.

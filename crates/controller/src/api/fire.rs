@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode, header};
-use oxwhisk_bus::TransactionId;
+use oxwhisk_bus::{SentActivation, TransactionId};
 use oxwhisk_entity::json::{JsonKind, Members};
 use oxwhisk_entity::{
     ActivationId, ActivationResponse, EntityName, EntityPath, FullyQualifiedName, Json, Parameters,
@@ -11,13 +11,14 @@ use oxwhisk_entity::{
 };
 use oxwhisk_store::Collection;
 use serde::Serialize;
+use tokio::task::JoinSet;
 
 use super::Caller;
 use super::edit::check_size;
 use crate::controller::Controller;
 use crate::entitlement::{self, Resource};
 use crate::http::{ApiError, Entity, Reply};
-use crate::invocation::{Invocation, Outcome};
+use crate::invocation::{Accepted, Invocation};
 use crate::messages;
 
 /// What the log of a trigger's record says of one rule.
@@ -35,8 +36,8 @@ struct RuleEntry<'a> {
 }
 
 impl Controller {
-    /// Fires a trigger: invokes the action of each active rule, then stores the record. The answer comes when both
-    /// are durable, so an identifier that was returned always has its record.
+    /// Fires a trigger: invokes the action of each active rule and stores the record. The answer comes when both are
+    /// durable, so an identifier that was returned always has its record. They are written together, in one commit.
     pub(crate) async fn fire_trigger(
         self: &Arc<Self>,
         caller: &Caller<'_>,
@@ -45,9 +46,9 @@ impl Controller {
         check_size(
             "Request",
             caller.request.body.len() as u64,
-            self.config.limits.payload,
+            self.payload_size(caller.identity),
         )?;
-        let body = caller.request.optional_json()?;
+        let body = caller.request.optional_json().await?;
         if body.kind() != JsonKind::Object {
             return Err(ApiError::malformed("JSON object expected"));
         }
@@ -65,8 +66,11 @@ impl Controller {
         let id = ActivationId::new(start_ms, rand::random());
         let payload = payload(&trigger, &body, &caller.request.headers);
         let mut logs = Vec::with_capacity(rules.len());
+        let mut unwritten = Vec::new();
         for (rule, link) in &rules {
-            logs.push(self.activate_rule(caller, rule, link, &payload).await);
+            let (entry, sent) = self.activate_rule(caller, rule, link, &payload).await;
+            logs.push(entry);
+            unwritten.extend(sent);
         }
         let record = WhiskActivation {
             namespace: EntityPath::from(&caller.identity.namespace.name),
@@ -83,27 +87,39 @@ impl Controller {
             annotations: Parameters::default(),
             duration: None,
         };
-        if caller.identity.limits.store_activations != Some(false) {
-            self.activations.store(Arc::new(record)).await?;
+        let written = write_down(unwritten);
+        if caller.identity.limits.store_activations == Some(false) {
+            written.await?;
+        } else {
+            // The record first: the store lets it wait for others, and takes it along with what it does not let wait.
+            let stored = self.activations.store(Arc::new(record));
+            let (stored, written) = tokio::join!(stored, written);
+            stored?;
+            written?;
         }
         let body = Json::from_canonical(format!("{{\"activationId\":\"{id}\"}}"));
         Ok(Reply::new(StatusCode::ACCEPTED, Entity::Json(body)).with_activation(id))
     }
 
-    /// Invokes the action of a rule as an ordinary request of the caller; returns the entry of the log.
+    /// Invokes the action of a rule as an ordinary request of the caller; returns the entry of the log, and the
+    /// activation if that is still to be written down.
     async fn activate_rule(
         self: &Arc<Self>,
         caller: &Caller<'_>,
         rule: &str,
         link: &RuleLink,
         payload: &Json,
-    ) -> String {
+    ) -> (String, Option<Arc<dyn SentActivation>>) {
+        let mut unwritten = None;
         let action = link.action.to_string();
         let (status_code, activation_id, error) = if link.status == RuleStatus::Inactive {
             (1, None, Some(messages::rule_inactive(rule, &action)))
         } else {
             match self.post_to(caller, &link.action, payload).await {
-                Ok(id) => (0, Some(id), None),
+                Ok(accepted) => {
+                    unwritten = accepted.unwritten;
+                    (0, Some(accepted.id), None)
+                }
                 Err(error) if error.status.is_client_error() => (1, None, Some(error.message)),
                 Err(error) => (3, None, Some(error.message)),
             }
@@ -117,7 +133,7 @@ impl Controller {
             rule,
             action,
         };
-        Json::of(&entry).to_string()
+        (Json::of(&entry).to_string(), unwritten)
     }
 
     /// Does what `POST` of the action without waiting would do.
@@ -126,7 +142,7 @@ impl Controller {
         caller: &Caller<'_>,
         action: &FullyQualifiedName,
         payload: &Json,
-    ) -> Result<ActivationId, ApiError> {
+    ) -> Result<Accepted, ApiError> {
         self.throttle(caller.identity, Collection::Actions)?;
         let resource = Resource::of_action(action).ok_or_else(ApiError::not_found)?;
         entitlement::check(
@@ -151,11 +167,28 @@ impl Controller {
         self.entitled_to_components(caller.identity, &resolved)
             .await?;
         resolved.check_final(&invocation.payload)?;
-        match self.invoke_resolved(resolved, invocation).await? {
-            Outcome::Accepted(id) => Ok(id),
-            Outcome::Finished(activation) => Ok(activation.activation_id),
-        }
+        self.send_resolved(resolved, invocation).await
     }
+}
+
+/// Makes activations durable, all at once.
+async fn write_down(unwritten: Vec<Arc<dyn SentActivation>>) -> Result<(), ApiError> {
+    let mut rest = unwritten.into_iter();
+    let Some(first) = rest.next() else {
+        return Ok(());
+    };
+    let mut others = JoinSet::new();
+    for sent in rest {
+        others.spawn(async move { sent.persist().await });
+    }
+    first.persist().await?;
+    while let Some(written) = others.join_next().await {
+        written.map_err(|error| {
+            tracing::error!(%error, "an activation was not written down");
+            ApiError::internal()
+        })??;
+    }
+    Ok(())
 }
 
 /// Trigger parameters, the request's headers over them, the body over both.

@@ -4,6 +4,7 @@ use http::{HeaderValue, StatusCode, header};
 use oxwhisk_entity::Json;
 use serde_json::json;
 
+use crate::api_docs;
 use crate::controller::Controller;
 use crate::http::{ApiError, Cors, Entity, Reply, Request};
 use crate::messages;
@@ -62,25 +63,12 @@ impl Controller {
 
     /// `GET /api/v1/api-docs`
     pub(crate) fn api_docs(&self) -> Reply {
-        Reply::json(Json::of(&json!({
-            "swagger": "2.0",
-            "info": {"title": "OpenWhisk REST API", "version": "0.1.0", "description": "API for OpenWhisk"},
-            "basePath": "/api/v1",
-            "securityDefinitions": {"basicAuth": {"type": "basic"}},
-            "security": [{"basicAuth": []}],
-            "paths": {},
-        })))
+        Reply::json(api_docs::api(&self.config))
     }
 
     /// `GET /api-docs`
-    pub(crate) fn root_api_docs(&self) -> Reply {
-        let document = json!({
-            "swagger": "2.0",
-            "info": {"title": "OpenWhisk", "version": "1.0.0"},
-            "basePath": "/",
-            "paths": {"/": {"get": {"summary": "Describes the platform", "responses": {"200": {"description": "OK"}}}}},
-        });
-        Reply::json(Json::of(&document)).with_cors(Cors::Absent)
+    pub(crate) fn root_api_docs() -> Reply {
+        Reply::json(api_docs::server()).with_cors(Cors::Absent)
     }
 
     pub(crate) fn docs_redirect(to: &'static str, cors: Cors) -> Reply {

@@ -28,12 +28,12 @@ impl Controller {
         check_size(
             "Request",
             request.body.len() as u64,
-            self.config.limits.payload,
+            self.payload_size(caller.identity),
         )?;
         let blocking = request.query.flag("blocking", false)?;
         let only_result = request.query.flag("result", false)?;
         let wait = wait_of(&request.query)?;
-        let payload = request.optional_json()?;
+        let payload = request.optional_json().await?;
         if payload.kind() != JsonKind::Object {
             return Err(ApiError::malformed("JSON object expected"));
         }

@@ -1,6 +1,6 @@
 //! Namespaces and their limits. Source: rest-api §7, entities §10.
 
-use oxwhisk_entity::{Bound, Identity, Json, Privilege};
+use oxwhisk_entity::{Bound, ByteSize, Identity, Json, Privilege, WrittenSize};
 use serde::Serialize;
 
 use super::Caller;
@@ -29,6 +29,10 @@ struct ShownLimits<'a> {
     allowed_kinds: Option<&'a [String]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     store_activations: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_payload_size: Option<&'a WrittenSize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    truncation_size: Option<&'a WrittenSize>,
 }
 
 impl Controller {
@@ -71,9 +75,11 @@ impl Controller {
             max_action_timeout: bounds.timeout.max,
             min_action_concurrency: bounds.concurrency.min,
             max_action_concurrency: bounds.concurrency.max,
-            max_parameter_size: limits.parameters.to_string(),
+            max_parameter_size: self.parameter_size(identity).to_string(),
             allowed_kinds: identity.limits.allowed_kinds.as_deref(),
             store_activations: identity.limits.store_activations,
+            max_payload_size: identity.limits.max_payload_size.as_ref(),
+            truncation_size: identity.limits.truncation_size.as_ref(),
         })))
     }
 
@@ -83,6 +89,18 @@ impl Controller {
             .limits
             .concurrent_invocations
             .unwrap_or(self.config.limits.concurrent_invocations)
+    }
+
+    /// Returns how large parameters and annotations of a namespace's entities may be.
+    pub(crate) fn parameter_size(&self, identity: &Identity) -> ByteSize {
+        identity
+            .limits
+            .parameter_size(self.config.limits.parameters)
+    }
+
+    /// Returns how large arguments of a namespace's invocations may be.
+    pub(crate) fn payload_size(&self, identity: &Identity) -> ByteSize {
+        identity.limits.payload_size(self.config.limits.payload)
     }
 
     /// Returns what actions of a namespace may ask for: its own bounds within those of the deployment.

@@ -5,7 +5,7 @@ use oxwhisk_entity::{
     Binding, EntityName, EntityPath, FullyQualifiedName, Json, Parameters, SemVer, WhiskAction,
     WhiskPackage,
 };
-use oxwhisk_store::{ArtifactQuery, Collection, Scope};
+use oxwhisk_store::{ArtifactQuery, Collection, Scope, StoreError};
 
 use super::Caller;
 use super::edit::{CommonEdit, already_exists, count_reply, list_reply};
@@ -35,8 +35,8 @@ impl Controller {
                 list,
             ));
         }
-        let packages = self.entities.list::<WhiskPackage>(&query).await?;
-        Ok(list_reply(packages.iter().map(WhiskPackage::to_summary)))
+        let list = self.entities.list(&query, WhiskPackage::to_summary);
+        Ok(list_reply(list.await?))
     }
 
     /// `GET …/packages/{name}`
@@ -63,16 +63,16 @@ impl Controller {
             }
         };
         let (mut actions, mut feeds) = (Vec::new(), Vec::new());
-        for action in self.actions_in(provider).await? {
+        let entry = |action: WhiskAction| {
             let entry = serde_json::json!({"name": action.name, "version": action.version});
             let mut entry = Json::of(&entry).members().unwrap_or_default();
             entry.set("annotations".to_owned(), Json::of(&action.annotations));
-            let list = if action.annotations.get("feed").is_some() {
-                &mut feeds
-            } else {
-                &mut actions
-            };
-            list.push(entry.to_json());
+            let is_feed = action.annotations.get("feed").is_some();
+            (is_feed, entry.to_json())
+        };
+        for (is_feed, entry) in self.actions_in(provider, entry).await? {
+            let list = if is_feed { &mut feeds } else { &mut actions };
+            list.push(entry);
         }
         Ok(Reply::json(package.to_view(&actions, &feeds)))
     }
@@ -83,8 +83,8 @@ impl Controller {
         caller: &Caller<'_>,
         name: &EntityName,
     ) -> Result<Reply, ApiError> {
-        let edit = CommonEdit::parse(&caller.request.json()?)?;
-        edit.check_sizes(self.config.limits.parameters)?;
+        let edit = CommonEdit::parse(&caller.request.json().await?)?;
+        edit.check_sizes(self.parameter_size(caller.identity))?;
         let overwrite = caller.request.query.flag("overwrite", false)?;
         let late = edit.late()?;
         let binding = edit
@@ -163,27 +163,43 @@ impl Controller {
     ) -> Result<Reply, ApiError> {
         let force = caller.request.query.flag("force", false)?;
         let full_name = package_name(caller, name);
+        let _alone = self.packages.write().await;
         let stored = self.entities.require::<WhiskPackage>(&full_name).await?;
         if stored.entity.binding.is_none() {
-            let actions = self.actions_in(stored.entity.path()).await?;
+            let name_of = |action: WhiskAction| action.qualified_name();
+            let actions = self.actions_in(stored.entity.path(), name_of).await?;
             if !actions.is_empty() && !force {
                 return Err(ApiError::new(
                     StatusCode::CONFLICT,
                     messages::package_not_empty(actions.len()),
                 ));
             }
-            for action in actions {
-                let name = action.qualified_name();
-                if let Some(found) = self.entities.get::<WhiskAction>(&name).await? {
-                    self.entities.delete(&name, &found.revision).await?;
-                }
+            for name in actions {
+                self.delete_whatever_state(&name).await?;
             }
         }
         self.entities.delete(&full_name, &stored.revision).await?;
         Ok(Reply::json(stored.entity.to_api()))
     }
 
-    async fn actions_in(&self, package: EntityPath) -> Result<Vec<WhiskAction>, ApiError> {
+    /// Deletes an action of a package that goes as a whole; somebody else may be deleting it too.
+    async fn delete_whatever_state(&self, name: &FullyQualifiedName) -> Result<(), ApiError> {
+        while let Some(found) = self.entities.get::<WhiskAction>(name).await? {
+            match self.entities.delete(name, &found.revision).await {
+                Ok(()) => return Ok(()),
+                Err(StoreError::Conflict { .. } | StoreError::Missing { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the actions of a package, and keeps of each what `keep` returns.
+    async fn actions_in<K>(
+        &self,
+        package: EntityPath,
+        keep: impl Fn(WhiskAction) -> K,
+    ) -> Result<Vec<K>, ApiError> {
         let query = ArtifactQuery {
             collection: Collection::Actions,
             scope: Scope::Path(package),
@@ -191,7 +207,7 @@ impl Controller {
             limit: 0,
             only_public: false,
         };
-        Ok(self.entities.list(&query).await?)
+        Ok(self.entities.collect(&query, keep).await?)
     }
 
     /// The provider of a binding must be a plain package that the caller can read.

@@ -10,7 +10,7 @@ use oxwhisk_entity::{
 };
 
 use super::Caller;
-use super::edit::{CommonEdit, already_exists};
+use super::edit::{CommonEdit, already_exists, check_size};
 use crate::controller::Controller;
 use crate::entities::{EntityKind, Stored, WhiskEntity};
 use crate::http::{ApiError, Reply};
@@ -42,17 +42,18 @@ impl Controller {
         caller: &Caller<'_>,
         name: &EntityName,
     ) -> Result<Reply, ApiError> {
-        let edit = CommonEdit::parse(&caller.request.json()?)?;
+        let edit = CommonEdit::parse(&caller.request.json().await?)?;
         let [trigger, action] =
             ["trigger", "action"].map(|part| reference(&edit, part, &caller.namespace));
         let (trigger, action) = (trigger?, action?);
         let named: Vec<_> = [&trigger, &action].into_iter().flatten().cloned().collect();
         self.entitled_to_all(caller.identity, Privilege::Read, &named)
             .await?;
-        edit.check_sizes(self.config.limits.parameters)?;
+        edit.check_sizes(self.parameter_size(caller.identity))?;
         let overwrite = caller.request.query.flag("overwrite", false)?;
         let late = edit.late()?;
         let full_name = rule_name(caller, name);
+        let _alone = self.rules.lock().await;
         let existing = self.entities.get::<WhiskRule>(&full_name).await?;
         if existing.is_some() && !overwrite {
             return Err(already_exists());
@@ -76,11 +77,11 @@ impl Controller {
                 annotations: edit.annotations.unwrap_or_default(),
                 updated: now,
             };
-            let trigger = self.check_rule_parts(&rule).await?;
+            self.check_rule_parts(&rule).await?;
             self.entities
                 .put(WhiskEntity::Rule(rule.clone()), None)
                 .await?;
-            self.link(trigger, &rule, RuleStatus::Active).await?;
+            self.link(&rule, RuleStatus::Active).await?;
             return Ok(Reply::json(rule.to_api(RuleStatus::Active)));
         };
         let rule = WhiskRule {
@@ -92,7 +93,7 @@ impl Controller {
             updated: now,
             ..old.clone()
         };
-        let trigger = self.check_rule_parts(&rule).await?;
+        self.check_rule_parts(&rule).await?;
         let status = self.rule_status(&old).await?;
         if old.trigger != rule.trigger {
             self.unlink(&old).await?;
@@ -100,7 +101,7 @@ impl Controller {
         self.entities
             .put(WhiskEntity::Rule(rule.clone()), Some(revision))
             .await?;
-        self.link(trigger, &rule, status).await?;
+        self.link(&rule, status).await?;
         Ok(Reply::json(rule.to_api(status)))
     }
 
@@ -111,6 +112,7 @@ impl Controller {
         name: &EntityName,
     ) -> Result<Reply, ApiError> {
         let full_name = rule_name(caller, name);
+        let _alone = self.rules.lock().await;
         let stored = self.entities.require::<WhiskRule>(&full_name).await?;
         self.unlink(&stored.entity).await?;
         self.entities.delete(&full_name, &stored.revision).await?;
@@ -123,24 +125,25 @@ impl Controller {
         caller: &Caller<'_>,
         name: &EntityName,
     ) -> Result<Reply, ApiError> {
-        let wanted = requested_status(&caller.request.json()?)?;
+        check_size(
+            "Request",
+            caller.request.body.len() as u64,
+            self.config.limits.payload,
+        )?;
+        let wanted = requested_status(&caller.request.json().await?)?;
+        let _alone = self.rules.lock().await;
         let rule = self
             .entities
             .require::<WhiskRule>(&rule_name(caller, name))
             .await?
             .entity;
-        let trigger = self.entities.get::<WhiskTrigger>(&rule.trigger).await?;
-        match (trigger, wanted) {
-            (Some(trigger), _) => self.link(trigger, &rule, wanted).await?,
-            (None, RuleStatus::Inactive) => {}
-            (None, RuleStatus::Active) => {
-                return Err(ApiError::new(
-                    StatusCode::NOT_FOUND,
-                    messages::RULE_WITHOUT_TRIGGER,
-                ));
-            }
+        if self.link(&rule, wanted).await? == Linked::NoTrigger && wanted == RuleStatus::Active {
+            return Err(ApiError::new(
+                StatusCode::NOT_FOUND,
+                messages::RULE_WITHOUT_TRIGGER,
+            ));
         }
-        Ok(Reply::text("OK"))
+        Ok(Reply::ok())
     }
 
     /// What the trigger says of a rule; inactive without a trigger or a link.
@@ -154,14 +157,14 @@ impl Controller {
     }
 
     /// Trigger and action of a rule must exist; the trigger is looked at first.
-    async fn check_rule_parts(&self, rule: &WhiskRule) -> Result<Stored<WhiskTrigger>, ApiError> {
+    async fn check_rule_parts(&self, rule: &WhiskRule) -> Result<(), ApiError> {
         let missing = |what, name: &FullyQualifiedName| {
             bad(messages::rule_part_missing(what, &name.to_slashed()))
         };
         let trigger = self.part::<WhiskTrigger>(&rule.trigger).await?;
-        let trigger = trigger.ok_or_else(|| missing("trigger", &rule.trigger))?;
+        trigger.ok_or_else(|| missing("trigger", &rule.trigger))?;
         match self.resolve(&rule.action).await {
-            Ok(_) => Ok(trigger),
+            Ok(_) => Ok(()),
             Err(error) if error.status == StatusCode::NOT_FOUND => {
                 Err(missing("action", &rule.action))
             }
@@ -193,55 +196,69 @@ impl Controller {
     }
 
     /// Writes a rule's link into its trigger. Version and time of the trigger stay (entities §8.1).
-    async fn link(
-        &self,
-        trigger: Stored<WhiskTrigger>,
-        rule: &WhiskRule,
-        status: RuleStatus,
-    ) -> Result<(), ApiError> {
-        let Stored {
-            entity: mut trigger,
-            revision,
-        } = trigger;
+    async fn link(&self, rule: &WhiskRule, status: RuleStatus) -> Result<Linked, ApiError> {
         let key = rule.qualified_name().to_string();
         let link = RuleLink {
             action: rule.action.clone(),
             status,
         };
-        let rules = trigger.rules.get_or_insert_with(BTreeMap::new);
-        if rules.get(&key) == Some(&link) {
-            return Ok(());
-        }
-        rules.insert(key, link);
-        Ok(self
-            .entities
-            .put(WhiskEntity::Trigger(trigger), Some(revision))
-            .await?)
+        self.edit_links(&rule.trigger, |rules| {
+            rules.insert(key.clone(), link.clone()).as_ref() != Some(&link)
+        })
+        .await
     }
 
     /// Takes a rule's link out of its trigger, if that is there.
     async fn unlink(&self, rule: &WhiskRule) -> Result<(), ApiError> {
-        let Ok(Some(stored)) = self.entities.get::<WhiskTrigger>(&rule.trigger).await else {
-            return Ok(());
-        };
-        let Stored {
-            entity: mut trigger,
-            revision,
-        } = stored;
         let key = rule.qualified_name().to_string();
-        if trigger
-            .rules
-            .as_mut()
-            .and_then(|rules| rules.remove(&key))
-            .is_none()
+        match self
+            .edit_links(&rule.trigger, |rules| rules.remove(&key).is_some())
+            .await
         {
-            return Ok(());
+            Ok(_) => Ok(()),
+            // Something else has the trigger's name by now.
+            Err(error) if error.is_other_collection() => Ok(()),
+            Err(error) => Err(error),
         }
-        Ok(self
-            .entities
-            .put(WhiskEntity::Trigger(trigger), Some(revision))
-            .await?)
     }
+
+    /// Changes the links of a trigger; `edit` tells whether there was anything to change. A link does not depend on
+    /// what else the trigger holds, so an update that came between is no conflict: the link goes into that.
+    async fn edit_links(
+        &self,
+        name: &FullyQualifiedName,
+        edit: impl Fn(&mut BTreeMap<String, RuleLink>) -> bool,
+    ) -> Result<Linked, ApiError> {
+        loop {
+            let Some(stored) = self.entities.get::<WhiskTrigger>(name).await? else {
+                return Ok(Linked::NoTrigger);
+            };
+            let Stored {
+                entity: mut trigger,
+                revision,
+            } = stored;
+            if !edit(trigger.rules.get_or_insert_with(BTreeMap::new)) {
+                return Ok(Linked::Done);
+            }
+            let written = self
+                .entities
+                .put(WhiskEntity::Trigger(trigger), Some(revision))
+                .await;
+            match written {
+                Ok(()) => return Ok(Linked::Done),
+                // Each turn means that another update of this trigger was done, so this ends.
+                Err(error) if error.is_conflict() => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// What became of a change of links.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Linked {
+    Done,
+    NoTrigger,
 }
 
 fn rule_name(caller: &Caller<'_>, name: &EntityName) -> FullyQualifiedName {

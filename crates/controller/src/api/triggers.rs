@@ -28,7 +28,7 @@ impl Controller {
     async fn list_entities<T: EntityKind>(
         &self,
         caller: &Caller<'_>,
-        summary: impl Fn(&T) -> Json,
+        summary: fn(&T) -> Json,
     ) -> Result<Reply, ApiError> {
         let collection: Collection = T::COLLECTION;
         let list = ListQuery::of(&caller.request.query, collection.as_str())?;
@@ -46,8 +46,8 @@ impl Controller {
                 list,
             ));
         }
-        let entities = self.entities.list::<T>(&query).await?;
-        Ok(list_reply(entities.iter().map(summary)))
+        let list = self.entities.list(&query, summary);
+        Ok(list_reply(list.await?))
     }
 
     /// `GET …/triggers/{name}`
@@ -69,8 +69,8 @@ impl Controller {
         caller: &Caller<'_>,
         name: &EntityName,
     ) -> Result<Reply, ApiError> {
-        let edit = CommonEdit::parse(&caller.request.json()?)?;
-        edit.check_sizes(self.config.limits.parameters)?;
+        let edit = CommonEdit::parse(&caller.request.json().await?)?;
+        edit.check_sizes(self.parameter_size(caller.identity))?;
         let overwrite = caller.request.query.flag("overwrite", false)?;
         let late = edit.late()?;
         if edit

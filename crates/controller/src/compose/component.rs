@@ -83,10 +83,7 @@ impl Controller {
         );
         message.cause = Some(cause);
         let id = message.activation_id;
-        let flight = self
-            .balancer
-            .publish(message, timeout, Durability::Volatile)
-            .await;
+        let flight = self.balancer.publish(message, Durability::Volatile).await;
         let flight = flight.map_err(|error| {
             tracing::warn!(activation_id = %id, %error, "step was not accepted");
             StepError::Refused

@@ -77,7 +77,7 @@ fn action_name(value: &Json, namespace: &EntityName) -> Option<FullyQualifiedNam
 mod tests {
     use super::*;
 
-    /// invocation §5.2; recordings `conductors/name-*` and `bad-name-*`.
+    /// invocation §5.2, composer §2; recordings `conductors/name-*` and `bad-name-*`.
     #[test]
     fn names_are_resolved() {
         let namespace = EntityName::new("guest").unwrap();

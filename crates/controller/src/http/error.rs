@@ -116,6 +116,21 @@ impl ApiError {
         Self::new(StatusCode::CONFLICT, messages::OTHER_COLLECTION)
     }
 
+    /// True for 409 because another update came first.
+    pub(crate) fn is_conflict(&self) -> bool {
+        self.message == messages::CONCURRENT_MODIFICATION
+    }
+
+    /// True for 409 because the name belongs to another kind of entity.
+    pub(crate) fn is_other_collection(&self) -> bool {
+        self.message == messages::OTHER_COLLECTION
+    }
+
+    /// 409 because another update came first.
+    pub(crate) fn conflict() -> Self {
+        Self::new(StatusCode::CONFLICT, messages::CONCURRENT_MODIFICATION)
+    }
+
     /// 500 as after a crash: the bare text.
     pub(crate) fn crash() -> Self {
         Self {
@@ -134,9 +149,7 @@ impl ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Conflict { .. } => {
-                Self::new(StatusCode::CONFLICT, messages::CONCURRENT_MODIFICATION)
-            }
+            StoreError::Conflict { .. } => Self::conflict(),
             StoreError::Missing { .. } => Self::not_found(),
             StoreError::Corrupt { .. } => {
                 tracing::error!(error = %Chain(&error), "stored document cannot be read");

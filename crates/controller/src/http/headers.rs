@@ -6,8 +6,6 @@ use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_REQUEST_HEADERS, HeaderMap, HeaderName, HeaderValue,
 };
-use rand::RngExt;
-use rand::distr::Alphanumeric;
 
 /// Header of the transaction id.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -38,18 +36,28 @@ impl RequestId {
     }
 
     pub(crate) fn random() -> Self {
-        let bytes: Vec<u8> = rand::rng().sample_iter(Alphanumeric).take(32).collect();
-        let text = String::from_utf8_lossy(&bytes);
+        // One draw instead of one for each character; that some come a little more often does not matter here.
+        let characters = rand::random::<[u8; 32]>().map(alphanumeric);
+        let text = std::str::from_utf8(&characters).unwrap_or_default();
         let header =
-            HeaderValue::from_bytes(&bytes).unwrap_or_else(|_| HeaderValue::from_static(""));
+            HeaderValue::from_bytes(&characters).unwrap_or_else(|_| HeaderValue::from_static(""));
         Self {
-            text: text.as_ref().into(),
+            text: text.into(),
             header,
         }
     }
 
     pub(crate) fn header(&self) -> HeaderValue {
         self.header.clone()
+    }
+}
+
+/// Maps any byte to one of the 62 letters and digits.
+fn alphanumeric(byte: u8) -> u8 {
+    match byte % 62 {
+        digit @ 0..=9 => b'0' + digit,
+        upper @ 10..=35 => b'A' - 10 + upper,
+        lower => b'a' - 36 + lower,
     }
 }
 
@@ -98,6 +106,10 @@ impl Cors {
 
 /// Adds a header line before the lines of the same name that are there.
 pub(crate) fn put_first(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
+    if !headers.contains_key(&name) {
+        headers.insert(name, value);
+        return;
+    }
     let later: Vec<HeaderValue> = headers.get_all(&name).iter().cloned().collect();
     headers.insert(&name, value);
     for value in later {

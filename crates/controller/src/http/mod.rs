@@ -2,6 +2,7 @@
 
 mod error;
 mod headers;
+mod list;
 mod negotiation;
 mod pretty;
 mod query;
@@ -11,6 +12,7 @@ mod target;
 
 pub(crate) use error::{ApiError, ErrorForm};
 pub(crate) use headers::{Cors, RequestId};
+pub(crate) use list::{Element, List, ResponseBody};
 pub(crate) use negotiation::{accepts_type, accepts_utf8};
 pub(crate) use pretty::pretty;
 pub(crate) use query::{ListQuery, Query};

@@ -2,24 +2,30 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-use http_body_util::Full;
 use hyper::ext::ReasonPhrase;
 use oxwhisk_entity::{ActivationId, Json};
 use serde::Serialize;
 
 use super::headers::{ACTIVATION_ID, REQUEST_ID, put_first};
-use super::{ApiError, Cors, ErrorForm, Request, RequestId, accepts_type, accepts_utf8, pretty};
+use super::{
+    ApiError, Cors, ErrorForm, List, Request, RequestId, ResponseBody, accepts_type, accepts_utf8,
+    pretty,
+};
 use crate::messages;
 
 /// The entity of an answer.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) enum Entity {
     /// None.
     Empty,
     /// A JSON text.
     Json(Json),
+    /// A JSON array that is sent while it is read.
+    List(List),
     /// Plain text in UTF-8.
     Text(String),
+    /// The reason of the status and nothing more.
+    Reason,
     /// A page in UTF-8.
     Html(String),
     /// A text in UTF-8 of another media type.
@@ -37,7 +43,7 @@ pub(crate) enum Entity {
 }
 
 /// An answer before its general headers are added.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
@@ -61,6 +67,11 @@ impl Reply {
         Self::new(StatusCode::OK, Entity::Json(value))
     }
 
+    /// 200 and nothing to say.
+    pub(crate) fn ok() -> Self {
+        Self::new(StatusCode::OK, Entity::Reason)
+    }
+
     /// 200 with a text.
     pub(crate) fn text(text: &str) -> Self {
         Self::new(StatusCode::OK, Entity::Text(text.to_owned()))
@@ -81,7 +92,7 @@ impl Reply {
     }
 
     /// Adds the general headers and checks that the caller takes the answer.
-    pub(crate) fn into_response(self, request: &Request) -> Response<Full<Bytes>> {
+    pub(crate) fn into_response(self, request: &Request) -> Response<ResponseBody> {
         if self.is_negotiated()
             && let Some(offered) = self.entity.media_type()
             && !self.is_accepted(offered, &request.headers)
@@ -98,11 +109,14 @@ impl Reply {
         self.build(request)
     }
 
-    /// What `Accept` is enforced on: successes, and redirections but for those of our own, which have a page
-    /// (observed.md, invocation §9.8).
+    /// What `Accept` is enforced on: successes that say more than that, and redirections but for those of our own,
+    /// which have a page (rest-api §2.1, observed.md, invocation §9.8).
     fn is_negotiated(&self) -> bool {
-        let own_page = matches!(self.entity, Entity::Html(_));
-        self.status.is_success() || (self.status.is_redirection() && !own_page)
+        match self.entity {
+            Entity::Reason => false,
+            Entity::Html(_) => self.status.is_success(),
+            _ => self.status.is_success() || self.status.is_redirection(),
+        }
     }
 
     fn is_accepted(&self, media_type: &str, request: &HeaderMap) -> bool {
@@ -134,14 +148,14 @@ impl Reply {
         }
     }
 
-    fn build(self, request: &Request) -> Response<Full<Bytes>> {
+    fn build(self, request: &Request) -> Response<ResponseBody> {
         let mut headers = self.headers;
         put_first(&mut headers, REQUEST_ID, request.id.header());
         self.cors.add_to(&mut headers, &request.headers);
         if let Some(content_type) = self.entity.content_type() {
             headers.insert(header::CONTENT_TYPE, content_type);
         }
-        let mut response = Response::new(Full::new(self.entity.into_bytes()));
+        let mut response = Response::new(self.entity.into_body(self.status));
         if self.status.canonical_reason().is_none() {
             // hyper would write `<none>`.
             let nothing = ReasonPhrase::from_static(b"");
@@ -181,18 +195,21 @@ impl Entity {
     fn fixed_type(&self) -> Option<&'static str> {
         match self {
             Self::Empty | Self::Typed { .. } | Self::Binary { .. } => None,
-            Self::Json(_) => Some("application/json"),
-            Self::Text(_) => Some("text/plain; charset=UTF-8"),
+            Self::Json(_) | Self::List(_) => Some("application/json"),
+            Self::Text(_) | Self::Reason => Some("text/plain; charset=UTF-8"),
             Self::Html(_) => Some("text/html; charset=UTF-8"),
         }
     }
 
-    fn into_bytes(self) -> Bytes {
-        match self {
+    fn into_body(self, status: StatusCode) -> ResponseBody {
+        let bytes: Bytes = match self {
+            Self::List(list) => return list.into(),
             Self::Empty => Bytes::new(),
+            Self::Reason => Bytes::from(status.canonical_reason().unwrap_or_default()),
             Self::Json(json) => Bytes::copy_from_slice(json.text().as_bytes()),
             Self::Text(text) | Self::Html(text) | Self::Typed { text, .. } => text.into(),
             Self::Binary { bytes, .. } => bytes,
-        }
+        };
+        bytes.into()
     }
 }

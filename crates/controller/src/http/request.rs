@@ -5,8 +5,8 @@ use http::{HeaderMap, Method, StatusCode, header};
 use oxwhisk_entity::Json;
 
 use super::{ApiError, Query, RequestId};
-use crate::messages;
 use crate::serve::Origin;
+use crate::{large, messages};
 
 /// A request as the handlers take it.
 #[derive(Debug)]
@@ -23,13 +23,13 @@ pub(crate) struct Request {
 
 impl Request {
     /// Reads a body that must be JSON. Source: rest-api §6.3.
-    pub(crate) fn json(&self) -> Result<Json, ApiError> {
+    pub(crate) async fn json(&self) -> Result<Json, ApiError> {
         self.check_json_type()?;
-        Json::parse(&self.body).map_err(|error| ApiError::malformed(&error.to_string()))
+        large::parse(&self.body).await
     }
 
     /// Reads a body that may be missing: `{}` then.
-    pub(crate) fn optional_json(&self) -> Result<Json, ApiError> {
+    pub(crate) async fn optional_json(&self) -> Result<Json, ApiError> {
         if self.body.is_empty() && !self.headers.contains_key(header::CONTENT_TYPE) {
             return Ok(Json::empty_object());
         }
@@ -37,10 +37,11 @@ impl Request {
         if self.body.is_empty() {
             return Ok(Json::empty_object());
         }
-        Json::parse(&self.body).map_err(|error| ApiError::malformed(&error.to_string()))
+        large::parse(&self.body).await
     }
 
-    fn check_json_type(&self) -> Result<(), ApiError> {
+    /// Refuses a body of another type.
+    pub(crate) fn check_json_type(&self) -> Result<(), ApiError> {
         let content_type = self.content_type();
         let is_json = content_type
             .as_ref()

@@ -92,7 +92,7 @@ impl Controller {
         entitlement::check(&self.entities, &owner, Privilege::Activate, &resource).await?;
         let (size, allowed) = (
             request.body.len() as u64,
-            self.config.limits.payload.as_bytes(),
+            self.payload_size(&owner).as_bytes(),
         );
         if size > allowed {
             let text = messages::too_large("Request", size, allowed);

@@ -56,6 +56,12 @@ impl WebPath {
         })
     }
 
+    /// Whether something follows the action's segment.
+    #[cfg(test)]
+    pub(crate) fn has_rest(&self) -> bool {
+        !self.rest.is_empty()
+    }
+
     /// Returns the name of the action.
     pub(super) fn action_name(&self) -> FullyQualifiedName {
         action_name(&self.namespace, self.package.as_ref(), &self.action)

@@ -10,7 +10,7 @@ use crate::http::{ApiError, Entity, pretty};
 use crate::messages;
 
 /// An answer as an action wants it.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Projection {
     pub(super) status: StatusCode,
     /// In order; a name may come more than once.

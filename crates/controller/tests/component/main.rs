@@ -2,6 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 mod entities;
+mod feeds;
 mod invocations;
+mod lists;
+mod namespaces;
+mod refusals;
+mod shapes;
 mod support;
 mod web;

@@ -177,13 +177,18 @@ impl From<&str> for Json {
 
 impl From<bool> for Json {
     fn from(value: bool) -> Self {
-        Self::from_canonical(value.to_string())
+        let raw = if value {
+            RawValue::TRUE
+        } else {
+            RawValue::FALSE
+        };
+        Self(raw.to_owned().into())
     }
 }
 
 impl From<u64> for Json {
     fn from(value: u64) -> Self {
-        Self::from_canonical(value.to_string())
+        Self::of(&value)
     }
 }
 

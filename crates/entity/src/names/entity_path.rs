@@ -119,6 +119,7 @@ impl<'de> Deserialize<'de> for EntityPath {
 mod tests {
     use super::*;
 
+    /// entities §1.2
     #[test]
     fn slashes_are_dropped_and_parts_found() {
         let path = EntityPath::new("//guest//pkg/").unwrap();

@@ -19,7 +19,7 @@
 //! - a container is paused only while nothing runs in it, and runs nothing while it is paused;
 //! - nothing leads out of `Removing`, and `Gone` is its last effect.
 //!
-//! [`step`] does no I/O and knows no clock: a task performs the effects and sends each outcome back
+//! [`step()`] does no I/O and knows no clock: a task performs the effects and sends each outcome back
 //! as an event. A timer carries the time at which its rest began, so one from an earlier rest is told apart.
 
 mod state;

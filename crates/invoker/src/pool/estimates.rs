@@ -1,8 +1,9 @@
 //! How long things take, as measured.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+
+use foldhash::HashMap;
 
 /// A container belongs to an action for the time of this many cold starts before it must give way to others
 /// while it is in use.

@@ -188,6 +188,7 @@ async fn an_action_that_needs_more_memory_than_there_is_fails() {
     );
 }
 
+/// invocation §6
 #[tokio::test]
 async fn actions_that_cannot_be_had_fail_their_activations() {
     let it = Harness::start(256);
@@ -229,6 +230,7 @@ async fn actions_that_cannot_be_had_fail_their_activations() {
     );
 }
 
+/// invocation §6, entities §6.1
 #[tokio::test]
 async fn limits_are_checked_again() {
     let it = Harness::start(1024);

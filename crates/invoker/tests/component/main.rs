@@ -10,6 +10,7 @@
 mod accounting;
 mod failing;
 mod invoking;
+mod platform_faults;
 mod scaling;
 mod stopping;
 mod support;

@@ -22,6 +22,10 @@ pub(crate) struct Kinds {
     pub(crate) npm_folder: PathBuf,
     /// Whether they are installed.
     pub(crate) has_npm_packages: bool,
+    /// Folder of the launcher of Python actions.
+    pub(crate) python_folder: PathBuf,
+    /// Whether the packages that they find beside it are installed.
+    pub(crate) has_python_packages: bool,
 }
 
 /// How many containers of each family's default kind are kept started, and the memory of each in MB.
@@ -53,11 +57,15 @@ pub(crate) fn discover(settings: &Settings) -> Result<Kinds> {
     let runtimes = runtimes(&found, &defaults, &manifest, &launchers);
     let npm_folder = launchers.join("nodejs");
     let has_npm_packages = npm_folder.join("node_modules/openwhisk").is_dir();
+    let python_folder = launchers.join("python");
+    let has_python_packages = python_folder.join("packages/requests").is_dir();
     Ok(Kinds {
         manifest,
         runtimes,
         npm_folder,
         has_npm_packages,
+        python_folder,
+        has_python_packages,
     })
 }
 

@@ -1,5 +1,6 @@
 //! The parts of one process, wired together.
 
+mod administration;
 mod invoker;
 mod journal;
 pub(crate) mod kinds;
@@ -7,9 +8,8 @@ mod listeners;
 mod subjects;
 
 pub(crate) use invoker::network;
-pub(crate) use subjects::guest_key;
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ use oxwhisk_bus::embedded::{EmbeddedBus, EmbeddedConfig as BusConfig};
 use oxwhisk_bus::{ControllerId, InvokerId, MessageBus};
 use oxwhisk_controller::{BuildInfo, Clock as _, Controller, ControllerConfig, Origin, Stores};
 use oxwhisk_entity::{ActivationId, EntityPath, Identity, WhiskActivation};
-use oxwhisk_store::embedded::{EmbeddedConfig as StoreConfig, EmbeddedStore};
+use oxwhisk_store::embedded::{EmbeddedConfig as StoreConfig, EmbeddedStore, OpenError};
 use oxwhisk_store::{ActivationStore as _, SubjectStore as _};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -26,6 +26,7 @@ use tokio::task::JoinHandle;
 
 use crate::clock::SystemClock;
 use crate::settings::Settings;
+use administration::Administration;
 use invoker::{InvokerWork, RunningInvoker};
 use journal::StoreJournal;
 
@@ -54,6 +55,7 @@ pub(crate) struct Platform {
     stop: watch::Sender<bool>,
     acknowledgements: JoinHandle<()>,
     serving: JoinHandle<()>,
+    administration: Option<Administration>,
 }
 
 impl Platform {
@@ -67,10 +69,11 @@ impl Platform {
             let settings = settings.clone();
             move || kinds::discover(&settings)
         });
-        let store = open_store(&settings, role)?;
-        subjects::ensure_stock(&store)
-            .await
-            .context("could not store the stock keys")?;
+        let store = match role {
+            Role::Standalone => EmbeddedStore::open(&database(&settings), store_config(&settings)),
+            Role::OneShot => EmbeddedStore::in_memory(store_config(&settings)),
+        };
+        let store = store.context("could not open the store")?;
         let journal = Arc::new(StoreJournal(store.journal()));
         let bus = EmbeddedBus::open(BusConfig::default(), journal)
             .await
@@ -88,16 +91,7 @@ impl Platform {
             unique_name: Some("0".to_owned()),
             user_memory: settings.invoker.user_memory.to_string(),
         };
-        let config = ControllerConfig {
-            id: ControllerId("0".into()),
-            invoker: invoker_id.clone(),
-            limits: settings.limits.clone(),
-            manifest: kinds.manifest.clone(),
-            build: BuildInfo {
-                date: env!("CARGO_PKG_VERSION").to_owned(),
-                number: env!("CARGO_PKG_VERSION").to_owned(),
-            },
-        };
+        let config = controller_config(&settings, &invoker_id, &kinds);
         let stores = Stores {
             artifacts: Arc::new(store.clone()),
             activations: Arc::new(store.clone()),
@@ -128,6 +122,10 @@ impl Platform {
             store: store.clone(),
             bus: bus.clone(),
         };
+        let administration = match role {
+            Role::Standalone => Administration::start(&settings, &store, &controller),
+            Role::OneShot => None,
+        };
         let invoker = RunningInvoker::start(&settings, work, &controller, role).await?;
         Ok(Self {
             controller,
@@ -138,6 +136,7 @@ impl Platform {
             stop,
             acknowledgements,
             serving,
+            administration,
         })
     }
 
@@ -146,12 +145,10 @@ impl Platform {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Returns the identity of the stock namespace `guest`.
-    pub(crate) async fn guest(&self) -> Result<Arc<Identity>> {
+    /// Returns the identity of the stock namespace `guest`, unless it was deleted or blocked.
+    pub(crate) async fn guest(&self) -> Result<Option<Arc<Identity>>> {
         let identity = self.store.identity_by_namespace("guest").await?;
-        identity
-            .map(Arc::new)
-            .context("the namespace `guest` does not exist")
+        Ok(identity.map(Arc::new))
     }
 
     pub(crate) fn epoch_ms(&self) -> u64 {
@@ -194,6 +191,7 @@ impl Platform {
             stop,
             acknowledgements,
             serving,
+            administration,
             ..
         } = self;
         // Without receivers everything has stopped already.
@@ -210,7 +208,28 @@ impl Platform {
         invoker.stop().await;
         bus.shut_down();
         join(acknowledgements).await;
+        // Last, since the store is ours until then.
+        if let Some(administration) = administration {
+            administration.stop().await;
+        }
         drop((controller, bus, store));
+    }
+}
+
+fn controller_config(
+    settings: &Settings,
+    invoker: &InvokerId,
+    kinds: &kinds::Kinds,
+) -> ControllerConfig {
+    ControllerConfig {
+        id: ControllerId("0".into()),
+        invoker: invoker.clone(),
+        limits: settings.limits.clone(),
+        manifest: kinds.manifest.clone(),
+        build: BuildInfo {
+            date: env!("CARGO_PKG_VERSION").to_owned(),
+            number: env!("CARGO_PKG_VERSION").to_owned(),
+        },
     }
 }
 
@@ -223,17 +242,32 @@ async fn join(part: JoinHandle<()>) {
     }
 }
 
-fn open_store(settings: &Settings, role: Role) -> Result<EmbeddedStore> {
+/// Returns the place of the database.
+pub(crate) fn database(settings: &Settings) -> PathBuf {
+    settings.data_dir.join(DATABASE)
+}
+
+/// Opens the database to change users and limits only; makes it with the stock subjects if it is not there.
+///
+/// No record is removed, whatever its age: the server that serves this database may have been told to keep more
+/// than these settings say.
+///
+/// # Errors
+/// [`OpenError`]; one process at a time can have it open.
+pub(crate) fn open_for_administration(settings: &Settings) -> Result<EmbeddedStore, OpenError> {
     let config = StoreConfig {
+        retention_age: Duration::ZERO,
+        retention_bytes: 0,
+        ..store_config(settings)
+    };
+    EmbeddedStore::open(&database(settings), config)
+}
+
+fn store_config(settings: &Settings) -> StoreConfig {
+    StoreConfig {
         retention_age: settings.retention_age,
         retention_bytes: settings.retention_size.as_bytes(),
+        initial_subjects: subjects::stock(),
         ..StoreConfig::default()
-    };
-    let opened = match role {
-        Role::OneShot => EmbeddedStore::in_memory(config),
-        Role::Standalone => {
-            EmbeddedStore::open(&Path::new(&settings.data_dir).join(DATABASE), config)
-        }
-    };
-    opened.context("could not open the store")
+    }
 }

@@ -1,7 +1,6 @@
 //! The stock keys.
 
-use oxwhisk_store::embedded::EmbeddedStore;
-use oxwhisk_store::{StoreError, Subject, SubjectNamespace, SubjectStore as _};
+use oxwhisk_store::{Subject, SubjectNamespace};
 
 /// Namespace, uuid and secret of the keys that every OpenWhisk for developers knows.
 const STOCK: [(&str, &str, &str); 2] = [
@@ -17,32 +16,16 @@ const STOCK: [(&str, &str, &str); 2] = [
     ),
 ];
 
-/// Returns the key of `guest`.
-pub(crate) fn guest_key() -> String {
-    STOCK
-        .first()
-        .map(|(_, uuid, key)| format!("{uuid}:{key}"))
-        .unwrap_or_default()
-}
-
-/// Stores the stock keys in a store that has no subject yet; one that was deleted does not come back.
-pub(super) async fn ensure_stock(store: &EmbeddedStore) -> Result<(), StoreError> {
-    if !store.subjects(None).await?.is_empty() {
-        return Ok(());
-    }
-    for (name, uuid, key) in STOCK {
-        let namespace = SubjectNamespace {
+/// Returns the stock subjects. A new store begins with them; one that was deleted later does not come back.
+pub(super) fn stock() -> Vec<Subject> {
+    let subject = |(name, uuid, key): (&str, &str, &str)| Subject {
+        subject: name.to_owned(),
+        namespaces: vec![SubjectNamespace {
             name: name.to_owned(),
             uuid: uuid.to_owned(),
             key: key.to_owned(),
-        };
-        store
-            .put_subject(&Subject {
-                subject: name.to_owned(),
-                namespaces: vec![namespace],
-                blocked: false,
-            })
-            .await?;
-    }
-    Ok(())
+        }],
+        blocked: false,
+    };
+    STOCK.into_iter().map(subject).collect()
 }

@@ -54,7 +54,10 @@ async fn invoke(
     main: Option<&str>,
     payload: Json,
 ) -> Result<Arc<WhiskActivation>> {
-    let user = platform.guest().await?;
+    let user = platform
+        .guest()
+        .await?
+        .context("the namespace `guest` does not exist")?;
     let action: FullyQualifiedName = FullyQualifiedName::parse(ACTION)?;
     platform
         .controller

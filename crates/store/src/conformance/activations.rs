@@ -9,7 +9,7 @@ use oxwhisk_entity::{
     WhiskActivation,
 };
 
-use crate::{ActivationQuery, ActivationStore};
+use crate::{ActivationQuery, ActivationStore, PAGE_BYTES};
 
 use super::poll_once;
 
@@ -55,7 +55,7 @@ fn newest(limit: u32) -> ActivationQuery {
 }
 
 async fn starts(store: &dyn ActivationStore, query: &ActivationQuery) -> Vec<u64> {
-    let records = store.list(query).await.unwrap();
+    let records = store.list(query).await.unwrap().found;
     records.iter().map(|record| record.start).collect()
 }
 
@@ -73,7 +73,7 @@ pub async fn a_record_is_read_back_as_it_was_stored(store: &dyn ActivationStore)
     store.store(Arc::clone(&stored)).await.unwrap();
     let id = stored.activation_id;
     assert_eq!(store.get("guest", id).await.unwrap().unwrap(), stored);
-    assert_eq!(store.list(&newest(0)).await.unwrap(), [stored]);
+    assert_eq!(store.list(&newest(0)).await.unwrap().found, [stored]);
     let unknown = store.get("guest", ActivationId::from(1)).await.unwrap();
     assert!(unknown.is_none());
 }
@@ -90,6 +90,40 @@ pub async fn a_record_belongs_to_its_namespace(store: &dyn ActivationStore) {
     assert_eq!(store.count(&query).await.unwrap(), 0);
 }
 
+/// A long list is whole up to a size; what follows is named, in order and none twice, whether it is stored or on the
+/// way there.
+pub async fn long_lists_name_what_does_not_fit(store: &dyn ActivationStore) {
+    const COUNT: u64 = 12;
+    let large = |start| {
+        let mut record = record("hello", start, 0);
+        record.logs = vec!["x".repeat(PAGE_BYTES / 4)];
+        Arc::new(record)
+    };
+    for start in 1..COUNT {
+        store.store(large(start)).await.unwrap();
+    }
+    let mut storing = pin!(store.store(large(COUNT)));
+    let at_once = poll_once(storing.as_mut()).await;
+    for is_stored in [false, true] {
+        let page = store.list(&newest(0)).await.unwrap();
+        let starts: Vec<u64> = page.found.iter().map(|record| record.start).collect();
+        assert_eq!(starts, [12, 11, 10, 9], "as soon as stored: {is_stored}");
+        let rest: Vec<_> = (1..9)
+            .rev()
+            .map(|start| large(start).activation_id)
+            .collect();
+        assert_eq!(page.rest, rest);
+        let limited = store.list(&newest(6)).await.unwrap();
+        assert!(limited.rest.len() == 2 && rest.starts_with(&limited.rest));
+        if is_stored {
+            return;
+        }
+        if at_once.is_none() {
+            storing.as_mut().await.unwrap();
+        }
+    }
+}
+
 /// A record can be read from the moment it was handed over, before the call returns.
 pub async fn a_record_can_be_read_while_it_is_stored(store: &dyn ActivationStore) {
     let handed_over = Arc::new(record("hello", 5, 0));
@@ -101,7 +135,7 @@ pub async fn a_record_can_be_read_while_it_is_stored(store: &dyn ActivationStore
         Some(Arc::clone(&handed_over))
     );
     assert!(store.get("other", id).await.unwrap().is_none());
-    assert_eq!(store.list(&newest(1)).await.unwrap(), [handed_over]);
+    assert_eq!(store.list(&newest(1)).await.unwrap().found, [handed_over]);
     assert_eq!(store.count(&newest(0)).await.unwrap(), 1);
     match at_once {
         Some(result) => result.unwrap(),
@@ -202,7 +236,7 @@ pub async fn lists_never_miss_what_was_stored(store: &dyn ActivationStore) {
             let before = known.lock().unwrap().clone();
             let count = store.count(&newest(0)).await.unwrap();
             assert!(count >= before.len() as u64);
-            let listed = store.list(&newest(0)).await.unwrap();
+            let listed = store.list(&newest(0)).await.unwrap().found;
             assert!(listed.is_sorted_by_key(|record| std::cmp::Reverse(record.start)));
             let ids: HashSet<_> = listed.iter().map(|record| record.activation_id).collect();
             assert_eq!(ids.len(), listed.len());

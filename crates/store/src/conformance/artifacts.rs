@@ -4,8 +4,8 @@ use bytes::Bytes;
 use oxwhisk_entity::{EntityPath, Json};
 
 use crate::{
-    ArtifactQuery, ArtifactStore, Attachment, Collection, DocumentId, NewDocument, Revision, Scope,
-    StoreError,
+    ArtifactQuery, ArtifactStore, Attachment, Collection, DocumentId, NewDocument, PAGE_BYTES,
+    Revision, Scope, StoreError,
 };
 
 /// An action `<path>/<name>` that replaces nothing.
@@ -51,7 +51,7 @@ fn path(path: &str) -> ArtifactQuery {
 }
 
 async fn listed(store: &dyn ArtifactStore, query: &ArtifactQuery) -> Vec<String> {
-    let documents = store.list(query).await.unwrap();
+    let documents = store.list(query).await.unwrap().found;
     let ids = documents.iter().map(|document| document.id.to_string());
     ids.collect()
 }
@@ -266,7 +266,7 @@ pub async fn collections_are_kept_apart(store: &dyn ArtifactStore) {
     for collection in collections {
         let mut query = namespace("guest");
         query.collection = collection;
-        let found = store.list(&query).await.unwrap();
+        let found = store.list(&query).await.unwrap().found;
         assert_eq!(found.len(), 1);
         assert!(
             found
@@ -274,4 +274,20 @@ pub async fn collections_are_kept_apart(store: &dyn ArtifactStore) {
                 .all(|document| document.collection == collection)
         );
     }
+}
+
+/// A long list is whole up to a size; what follows is named.
+pub async fn long_lists_name_what_does_not_fit(store: &dyn ArtifactStore) {
+    for number in 1..=12 {
+        let mut document = action("guest", &format!("a{number}"), number);
+        let text = "x".repeat(PAGE_BYTES / 4);
+        document.body = Json::of(&serde_json::json!({ "text": text }));
+        store.put(document).await.unwrap();
+    }
+    let page = store.list(&namespace("guest")).await.unwrap();
+    let found: Vec<&str> = page.found.iter().map(|found| found.id.as_str()).collect();
+    assert_eq!(found, ["guest/a12", "guest/a11", "guest/a10", "guest/a9"]);
+    let rest: Vec<String> = (1..9).rev().map(|n| format!("guest/a{n}")).collect();
+    let named: Vec<&str> = page.rest.iter().map(DocumentId::as_str).collect();
+    assert_eq!(named, rest);
 }

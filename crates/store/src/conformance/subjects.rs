@@ -88,6 +88,19 @@ pub async fn a_uuid_belongs_to_one_subject(store: &dyn SubjectStore) {
     store.put_subject(&bobby).await.unwrap();
 }
 
+/// A subject cannot have one uuid for two namespaces, and the attempt changes nothing.
+pub async fn a_uuid_belongs_to_one_namespace(store: &dyn SubjectStore) {
+    let alice = subject("alice", &[("alice", "u1")]);
+    store.put_subject(&alice).await.unwrap();
+    let twice = subject("alice", &[("alice", "u1"), ("team", "u1")]);
+    let refused = store.put_subject(&twice).await;
+    assert!(
+        matches!(refused, Err(StoreError::Conflict { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(store.subject("alice").await.unwrap(), Some(alice));
+}
+
 /// Putting a subject replaces all its namespaces; their order is kept.
 pub async fn a_subject_is_replaced_whole(store: &dyn SubjectStore) {
     let before = subject("alice", &[("alice", "u1"), ("team", "u2")]);

@@ -4,17 +4,30 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use oxwhisk_entity::{ActivationId, WhiskActivation};
+use oxwhisk_entity::{ActivationId, Json, WhiskActivation};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql};
 use tracing::error;
 
-use crate::{ActivationQuery, ActivationStore, StoreError};
+use crate::page::PageRoom;
+use crate::{ActivationQuery, ActivationStore, Page, StoreError};
 
 use super::EmbeddedStore;
 use super::artifacts::limit;
 use super::pending::{Pending, start};
 use super::request::{Operation, RecordRow};
 use super::write::key;
+
+/// Bytes of a record beside its result and its log, generously.
+const REST_OF_RECORD: usize = 768;
+
+/// Writes a record into a text that need not grow.
+fn text(record: &WhiskActivation) -> Result<String, serde_json::Error> {
+    let result = record.response.result.as_ref().map_or(0, Json::size);
+    let log: usize = record.logs.iter().map(|line| line.len() + 3).sum();
+    let mut body = Vec::with_capacity(REST_OF_RECORD + result + log);
+    serde_json::to_writer(&mut body, record)?;
+    String::from_utf8(body).map_err(serde::ser::Error::custom)
+}
 
 /// Identifier and text of a stored record.
 type Stored = ([u8; 16], String);
@@ -86,12 +99,20 @@ impl Search {
     }
 
     /// One page when nothing is under way.
-    fn page(&self, db: &Connection) -> rusqlite::Result<Vec<Stored>> {
+    fn page(&self, db: &Connection) -> rusqlite::Result<Vec<Place>> {
         let page = (limit(self.query.limit), self.query.skip.into());
-        self.rows(db, "id, body", Some(page), stored)
+        let mut room = PageRoom::new();
+        self.rows(db, "id, body", Some(page), |row| {
+            if !room.is_left() {
+                return row.get(0).map(Place::Named);
+            }
+            let stored = stored(row)?;
+            room.take(stored.1.len());
+            Ok(Place::Stored(stored))
+        })
     }
 
-    /// The places of one page among stored records and those under way, and the texts of the stored ones.
+    /// The places of one page among stored records and those under way, and the texts of the first stored ones.
     ///
     /// A record may be in both, when it was committed in between.
     fn merged_page(
@@ -116,14 +137,20 @@ impl Search {
         places.extend(pending.iter().map(|r| (start(r), key(r.activation_id))));
         places.sort_unstable_by(|a, b| b.cmp(a));
         let page = places.into_iter().skip(skip).take(end - skip);
+        let mut room = PageRoom::new();
         page.map(|(_, id)| {
+            if !room.is_left() {
+                return Ok(Some(Place::Named(id)));
+            }
             if let Some(record) = pending.iter().find(|r| key(r.activation_id) == id) {
+                room.take(text_len(record));
                 return Ok(Some(Place::UnderWay(Arc::clone(record))));
             }
-            let body = db
+            let body: Option<String> = db
                 .prepare_cached("SELECT body FROM activations WHERE id = ?1")?
                 .query_row([id], |row| row.get(0))
                 .optional()?;
+            room.take(body.as_ref().map_or(0, String::len));
             Ok(body.map(|body| Place::Stored((id, body))))
         })
         .filter_map(rusqlite::Result::transpose)
@@ -151,6 +178,14 @@ impl Search {
 enum Place {
     Stored(Stored),
     UnderWay(Arc<WhiskActivation>),
+    /// One that the page has no room for.
+    Named([u8; 16]),
+}
+
+/// About how long the text of a record is.
+fn text_len(record: &WhiskActivation) -> usize {
+    let result = record.response.result.as_ref().map_or(0, |r| r.size());
+    result + record.logs.iter().map(String::len).sum::<usize>()
 }
 
 /// Takes a record out of those under way if the writer never gets it, because its caller went away.
@@ -168,8 +203,7 @@ impl Drop for Announced<'_> {
 #[async_trait]
 impl ActivationStore for EmbeddedStore {
     async fn store(&self, record: Arc<WhiskActivation>) -> Result<(), StoreError> {
-        let body = serde_json::to_string(&*record)
-            .map_err(|error| StoreError::Unavailable(Box::new(error)))?;
+        let body = text(&record).map_err(|error| StoreError::Unavailable(Box::new(error)))?;
         let filter_key = record.filter_key();
         self.inner.pending.insert(&record, &filter_key);
         let mut announced = Announced {
@@ -207,21 +241,30 @@ impl ActivationStore for EmbeddedStore {
         found.map(|found| read(namespace, &found)).transpose()
     }
 
-    async fn list(&self, query: &ActivationQuery) -> Result<Vec<Arc<WhiskActivation>>, StoreError> {
+    async fn list(
+        &self,
+        query: &ActivationQuery,
+    ) -> Result<Page<Arc<WhiskActivation>, ActivationId>, StoreError> {
         // Looked at before the table: what is committed in between is then in one of them at least.
         let pending = self.inner.pending.matching(query);
         let search = Search::new(query);
         self.read_much(move |db| {
             let places = if pending.is_empty() {
-                search.page(db)?.into_iter().map(Place::Stored).collect()
+                search.page(db)?
             } else {
                 search.merged_page(db, &pending)?
             };
-            let namespace = &search.query.namespace;
-            Ok(places
-                .into_iter()
-                .filter_map(|place| present(namespace, place))
-                .collect())
+            let (mut found, mut rest) = (Vec::new(), Vec::new());
+            for place in places {
+                match place {
+                    Place::UnderWay(record) => found.push(record),
+                    Place::Stored(stored) => {
+                        found.extend(present(&search.query.namespace, &stored))
+                    }
+                    Place::Named(id) => rest.push(identifier(id)),
+                }
+            }
+            Ok(Page { found, rest })
         })
         .await
     }
@@ -233,11 +276,8 @@ impl ActivationStore for EmbeddedStore {
     }
 }
 
-fn present(namespace: &str, place: Place) -> Option<Arc<WhiskActivation>> {
-    match place {
-        Place::UnderWay(record) => Some(record),
-        Place::Stored(stored) => read(namespace, &stored)
-            .inspect_err(|failure| error!(error = %failure, "left a damaged record out of a list"))
-            .ok(),
-    }
+fn present(namespace: &str, stored: &Stored) -> Option<Arc<WhiskActivation>> {
+    read(namespace, stored)
+        .inspect_err(|failure| error!(error = %failure, "left a damaged record out of a list"))
+        .ok()
 }

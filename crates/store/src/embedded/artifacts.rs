@@ -8,9 +8,11 @@ use serde_json::value::RawValue;
 use tracing::error;
 
 use crate::{
-    ArtifactQuery, ArtifactStore, Collection, Document, DocumentId, NewDocument, Revision, Scope,
-    StoreError,
+    ArtifactQuery, ArtifactStore, Collection, Document, DocumentId, NewDocument, Page, Revision,
+    Scope, StoreError,
 };
+
+use crate::page::PageRoom;
 
 use super::EmbeddedStore;
 use super::request::{Done, Operation};
@@ -83,15 +85,25 @@ fn condition(query: &ArtifactQuery) -> (String, Vec<Value>) {
     (text, values)
 }
 
-fn list(db: &Connection, query: &ArtifactQuery) -> rusqlite::Result<Vec<Stored>> {
+fn list(db: &Connection, query: &ArtifactQuery) -> rusqlite::Result<Page<Stored, DocumentId>> {
     let (condition, mut values) = condition(query);
     values.push(Value::Integer(limit(query.limit)));
     values.push(Value::Integer(query.skip.into()));
-    db.prepare_cached(&format!(
+    let mut select = db.prepare_cached(&format!(
         "{DOCUMENT}{condition} ORDER BY updated DESC, revision DESC LIMIT ?3 OFFSET ?4"
-    ))?
-    .query_map(params_from_iter(values), stored)?
-    .collect()
+    ))?;
+    let mut rows = select.query(params_from_iter(values))?;
+    let (mut found, mut rest, mut room) = (Vec::new(), Vec::new(), PageRoom::new());
+    while let Some(row) = rows.next()? {
+        if room.is_left() {
+            let stored = stored(row)?;
+            room.take(stored.3.len());
+            found.push(stored);
+        } else {
+            rest.push(DocumentId::from(row.get_ref(0)?.as_str()?));
+        }
+    }
+    Ok(Page { found, rest })
 }
 
 /// Returns a limit as SQLite wants it: −1 for none.
@@ -130,10 +142,10 @@ impl ArtifactStore for EmbeddedStore {
         self.inner.queue.call(operation).await.map(|_| ())
     }
 
-    async fn list(&self, query: &ArtifactQuery) -> Result<Vec<Document>, StoreError> {
+    async fn list(&self, query: &ArtifactQuery) -> Result<Page<Document, DocumentId>, StoreError> {
         let query = query.clone();
-        let rows = self.read_much(move |db| list(db, &query)).await?;
-        Ok(rows
+        let Page { found, rest } = self.read_much(move |db| list(db, &query)).await?;
+        let found = found
             .into_iter()
             .filter_map(|row| match document(row) {
                 Ok(document) => Some(document),
@@ -142,7 +154,8 @@ impl ArtifactStore for EmbeddedStore {
                     None
                 }
             })
-            .collect())
+            .collect();
+        Ok(Page { found, rest })
     }
 
     async fn count(&self, query: &ArtifactQuery) -> Result<u64, StoreError> {

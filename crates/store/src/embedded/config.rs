@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::Subject;
+
 /// Settings of the embedded store.
 #[derive(Debug, Clone)]
 pub struct EmbeddedConfig {
@@ -19,6 +21,9 @@ pub struct EmbeddedConfig {
     ///
     /// When it is exceeded a twentieth more is removed, so that removing is done seldom and in a row.
     pub retention_bytes: u64,
+    /// Subjects that a new store has from its first moment. Default: none. A store that is there already is
+    /// left as it is, so one that was deleted does not come back.
+    pub initial_subjects: Vec<Subject>,
     /// Tells the milliseconds since the epoch, for [`EmbeddedConfig::retention_age`]. Default: the
     /// system's clock.
     pub epoch_ms: fn() -> u64,
@@ -35,6 +40,7 @@ impl Default for EmbeddedConfig {
             group_window: Duration::ZERO,
             retention_age: Duration::from_secs(7 * 24 * 3600),
             retention_bytes: 1 << 30,
+            initial_subjects: Vec::new(),
             epoch_ms: system_clock,
         }
     }

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use crate::Subject;
+
 use super::create::{create_if_missing, make_tables};
 use super::lock::{DirectoryLock, Holder};
 use super::schema;
@@ -166,13 +168,13 @@ pub(super) struct Opened {
     pub(super) lock: Option<DirectoryLock>,
 }
 
-/// Opens a database, and makes it and its directory if they are not there.
-pub(super) fn open(location: &Location) -> Result<Opened, OpenError> {
+/// Opens a database; makes it with its first subjects, and its directory, if they are not there.
+pub(super) fn open(location: &Location, subjects: &[Subject]) -> Result<Opened, OpenError> {
     let lock = match location {
         Location::File(path) => {
             make_directory(path)?;
             let lock = DirectoryLock::take(path)?;
-            create_if_missing(path)?;
+            create_if_missing(path, subjects)?;
             Some(lock)
         }
         Location::Memory(_) => None,
@@ -187,12 +189,17 @@ pub(super) fn open(location: &Location) -> Result<Opened, OpenError> {
             Ok(connection)
         })
         .map_err(|error| OpenError::of(&path, error))?;
-    prepare(&connection, &path, location)?;
+    prepare(&connection, location, subjects)?;
     Ok(Opened { connection, lock })
 }
 
 /// Brings the database into the present form.
-fn prepare(connection: &Connection, path: &Path, location: &Location) -> Result<(), OpenError> {
+fn prepare(
+    connection: &Connection,
+    location: &Location,
+    subjects: &[Subject],
+) -> Result<(), OpenError> {
+    let path = &*location.path();
     let number = |pragma: &str| {
         connection
             .pragma_query_value(None, pragma, |row| row.get::<_, i32>(0))
@@ -217,7 +224,7 @@ fn prepare(connection: &Connection, path: &Path, location: &Location) -> Result<
     }
     settings(connection, location)
         .and_then(|()| match tables {
-            0 => make_tables(connection),
+            0 => make_tables(connection, subjects),
             _ => Ok(()),
         })
         .map_err(|error| OpenError::of(path, error))

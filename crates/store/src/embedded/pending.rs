@@ -1,8 +1,8 @@
 //! Records that were handed over and are not committed yet, so that they can be read at once.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use foldhash::HashMap;
 use oxwhisk_entity::{ActivationId, WhiskActivation};
 
 use crate::ActivationQuery;

@@ -77,7 +77,7 @@ impl EmbeddedStore {
 
     fn start(location: Location, config: &EmbeddedConfig) -> Result<Self, OpenError> {
         let path = location.path();
-        let opened = open::open(&location)?;
+        let opened = open::open(&location, &config.initial_subjects)?;
         let queue = Arc::new(Queue::new());
         let pending = Arc::new(Pending::default());
         let writer = Writer::new(opened, Arc::clone(&queue), Arc::clone(&pending), config)

@@ -1,5 +1,7 @@
 //! The changes as SQL. Each either returns an outcome, or a failure after which the transaction is void.
 
+use std::collections::HashSet;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use oxwhisk_entity::ActivationId;
@@ -18,18 +20,27 @@ type Outcome = rusqlite::Result<Result<Done, StoreError>>;
 pub(super) struct Totals {
     /// Texts of all records and an estimate for the rows around them.
     pub(super) record_bytes: i64,
+    /// Entries of the journal. While there are none, the end of an activation needs no look for its own.
+    pub(super) journal_entries: usize,
 }
 
 impl Totals {
     pub(super) fn read(connection: &Connection) -> rusqlite::Result<Self> {
-        connection.query_row("SELECT record_bytes FROM totals", [], |row| {
+        let totals = "SELECT record_bytes, (SELECT count(*) FROM journal) FROM totals";
+        connection.query_row(totals, [], |row| {
+            let journal_entries: i64 = row.get(1)?;
             Ok(Self {
                 record_bytes: row.get(0)?,
+                journal_entries: usize::try_from(journal_entries).unwrap_or(0),
             })
         })
     }
 
-    pub(super) fn write(self, connection: &Connection) -> rusqlite::Result<()> {
+    /// Writes down what is stored of the totals, if it differs from `stored`.
+    pub(super) fn write(self, stored: Self, connection: &Connection) -> rusqlite::Result<()> {
+        if self.record_bytes == stored.record_bytes {
+            return Ok(());
+        }
         connection
             .prepare_cached("UPDATE totals SET record_bytes = ?1")?
             .execute([self.record_bytes])?;
@@ -45,9 +56,9 @@ pub(super) fn apply(db: &Connection, totals: &mut Totals, operation: &Operation)
             id,
             started,
             message,
-        } => append(db, *id, *started, message),
+        } => append(db, totals, *id, *started, message),
         Operation::MarkStarted(id) => mark_started(db, *id),
-        Operation::Remove(id) => remove(db, *id).map(|()| Ok(Done::Written)),
+        Operation::Remove(id) => remove(db, totals, *id).map(|()| Ok(Done::Written)),
         Operation::PutDocument(document) => put_document(db, document),
         Operation::DeleteDocument(id, revision) => delete_document(db, id, revision),
         Operation::PutSubject(subject) => put_subject(db, subject),
@@ -94,17 +105,24 @@ fn record(db: &Connection, totals: &mut Totals, row: &RecordRow) -> Outcome {
         )?
         .execute(columns)?;
     }
-    remove(db, record.activation_id)?;
+    remove(db, totals, record.activation_id)?;
     Ok(Ok(Done::Written))
 }
 
 /// Adds a journal entry, unless the activation's record is there: it has ended then. An entry that is there stays.
-fn append(db: &Connection, id: ActivationId, started: bool, message: &[u8]) -> Outcome {
-    db.prepare_cached(
-        "INSERT OR IGNORE INTO journal (id, started, message)
+fn append(
+    db: &Connection,
+    totals: &mut Totals,
+    id: ActivationId,
+    started: bool,
+    message: &[u8],
+) -> Outcome {
+    totals.journal_entries += db
+        .prepare_cached(
+            "INSERT OR IGNORE INTO journal (id, started, message)
          SELECT ?1, ?2, ?3 WHERE NOT EXISTS (SELECT 1 FROM activations WHERE id = ?1)",
-    )?
-    .execute(params![key(id), started, message])?;
+        )?
+        .execute(params![key(id), started, message])?;
     Ok(Ok(Done::Written))
 }
 
@@ -114,9 +132,13 @@ fn mark_started(db: &Connection, id: ActivationId) -> Outcome {
     Ok(Ok(Done::Written))
 }
 
-fn remove(db: &Connection, id: ActivationId) -> rusqlite::Result<()> {
-    db.prepare_cached("DELETE FROM journal WHERE id = ?1")?
-        .execute([key(id)])?;
+fn remove(db: &Connection, totals: &mut Totals, id: ActivationId) -> rusqlite::Result<()> {
+    if totals.journal_entries > 0 {
+        let removed = db
+            .prepare_cached("DELETE FROM journal WHERE id = ?1")?
+            .execute([key(id)])?;
+        totals.journal_entries = totals.journal_entries.saturating_sub(removed);
+    }
     Ok(())
 }
 
@@ -193,9 +215,13 @@ fn delete_document(db: &Connection, id: &DocumentId, revision: &Revision) -> Out
     }
 }
 
-fn put_subject(db: &Connection, subject: &Subject) -> Outcome {
+pub(super) fn put_subject(db: &Connection, subject: &Subject) -> Outcome {
     let name = subject.subject.as_str();
+    let mut uuids = HashSet::new();
     for namespace in &subject.namespaces {
+        if !uuids.insert(namespace.uuid.as_str()) {
+            return Ok(Err(StoreError::Conflict { id: name.into() }));
+        }
         let taken = db
             .prepare_cached("SELECT 1 FROM subject_namespaces WHERE uuid = ?1 AND subject <> ?2")?
             .exists([namespace.uuid.as_str(), name])?;
@@ -208,7 +234,7 @@ fn put_subject(db: &Connection, subject: &Subject) -> Outcome {
         .execute(params![name, subject.blocked])?;
     for (position, namespace) in (0_i64..).zip(&subject.namespaces) {
         db.prepare_cached(
-            "INSERT OR REPLACE INTO subject_namespaces (uuid, subject, position, namespace, key)
+            "INSERT INTO subject_namespaces (uuid, subject, position, namespace, key)
              VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
         .execute(params![

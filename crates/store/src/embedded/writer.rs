@@ -97,9 +97,7 @@ impl Writer {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         self.retention.step(&transaction, &mut totals)?;
-        if totals != self.totals {
-            totals.write(&transaction)?;
-        }
+        totals.write(self.totals, &transaction)?;
         transaction.commit()?;
         self.totals = totals;
         Ok(())
@@ -143,9 +141,7 @@ impl Writer {
             .iter()
             .map(|request| apply(&transaction, &mut totals, &request.operation))
             .collect::<rusqlite::Result<Vec<_>>>()?;
-        if totals != self.totals {
-            totals.write(&transaction)?;
-        }
+        totals.write(self.totals, &transaction)?;
         transaction.commit()?;
         self.totals = totals;
         Ok(outcomes)
@@ -206,7 +202,7 @@ mod tests {
     type Answer = Receiver<Result<Done, StoreError>>;
 
     fn writer(name: &str) -> Writer {
-        let opened = open(&Location::Memory(name.to_owned())).unwrap();
+        let opened = open(&Location::Memory(name.to_owned()), &[]).unwrap();
         let queue = Arc::new(Queue::new());
         Writer::new(opened, queue, Arc::default(), &EmbeddedConfig::default()).unwrap()
     }

@@ -33,6 +33,7 @@ pub struct FakeBus {
     events: Events,
     acks: Mutex<Vec<Acknowledgement>>,
     starts_fail: Arc<Mutex<bool>>,
+    finishes_fail: Arc<Mutex<bool>>,
 }
 
 impl FakeBus {
@@ -44,6 +45,7 @@ impl FakeBus {
             events: Events::default(),
             acks: Mutex::default(),
             starts_fail: Arc::default(),
+            finishes_fail: Arc::default(),
         }
     }
 
@@ -59,6 +61,10 @@ impl FakeBus {
 
     pub fn fail_starts(&self, fail: bool) {
         *self.starts_fail.lock().unwrap() = fail;
+    }
+
+    pub fn fail_finishes(&self, fail: bool) {
+        *self.finishes_fail.lock().unwrap() = fail;
     }
 
     pub fn events(&self, id: ActivationId) -> Vec<DeliveryEvent> {
@@ -124,6 +130,7 @@ impl MessageBus for FakeBus {
             receiver: self.receiver.lock().unwrap().take().unwrap(),
             events: self.events.clone(),
             starts_fail: self.starts_fail.clone(),
+            finishes_fail: self.finishes_fail.clone(),
         }))
     }
 
@@ -149,6 +156,10 @@ impl SentActivation for Sent {
     async fn release(&self) -> Result<(), BusError> {
         Ok(())
     }
+
+    fn is_held(&self) -> bool {
+        true
+    }
 }
 
 #[derive(Debug)]
@@ -156,6 +167,7 @@ struct Feed {
     receiver: mpsc::Receiver<Queued>,
     events: Events,
     starts_fail: Arc<Mutex<bool>>,
+    finishes_fail: Arc<Mutex<bool>>,
 }
 
 #[async_trait]
@@ -169,6 +181,7 @@ impl ActivationFeed for Feed {
             is_done: AtomicBool::new(false),
             events: self.events.clone(),
             starts_fail: self.starts_fail.clone(),
+            finishes_fail: self.finishes_fail.clone(),
         };
         delivery.note(DeliveryEvent::Taken);
         Some(Box::new(delivery))
@@ -183,6 +196,7 @@ struct FakeDelivery {
     is_done: AtomicBool,
     events: Events,
     starts_fail: Arc<Mutex<bool>>,
+    finishes_fail: Arc<Mutex<bool>>,
 }
 
 impl FakeDelivery {
@@ -218,6 +232,9 @@ impl Delivery for FakeDelivery {
     }
 
     async fn finish(&self) -> Result<(), BusError> {
+        if *self.finishes_fail.lock().unwrap() {
+            return Err(BusError::Unavailable("no".into()));
+        }
         self.note(DeliveryEvent::Finished);
         Ok(())
     }

@@ -1,3 +1,5 @@
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -31,6 +33,7 @@ struct Behaviour {
     run: Answer<Result<Response, ContainerError>>,
     logs: Answer<Logs>,
     resume_fails: bool,
+    destroy_panics: bool,
 }
 
 /// Lets callers pass, all or one at a time.
@@ -109,6 +112,7 @@ impl FakeFactory {
                     outcome: LogOutcome::Complete,
                 }),
                 resume_fails: false,
+                destroy_panics: false,
             }),
             creations: Gate::new(),
             inits: Gate::new(),
@@ -144,6 +148,15 @@ impl FakeFactory {
             lines: lines.iter().map(|text| line(text)).collect(),
             outcome,
         });
+    }
+
+    pub fn on_any_logs(&self, answer: impl Fn(&ContainerId, &str) -> Logs + Send + Sync + 'static) {
+        self.behaviour.lock().unwrap().logs = Arc::new(answer);
+    }
+
+    /// The task that ends a container dies.
+    pub fn panic_in_destroy(&self, panics: bool) {
+        self.behaviour.lock().unwrap().destroy_panics = panics;
     }
 
     pub fn fail_resumes(&self) {
@@ -345,13 +358,22 @@ impl Container for FakeContainer {
         Ok(())
     }
 
-    async fn destroy(&self) {
+    // Written out so that it can panic before there is a future.
+    fn destroy<'life0, 'async_trait>(
+        &'life0 self,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'async_trait>>
+    where
+        'life0: 'async_trait,
+        Self: 'async_trait,
+    {
+        let panics = self.factory.behaviour.lock().unwrap().destroy_panics;
+        assert!(!panics, "the backend is broken");
         let mut state = self.state.lock().unwrap();
-        if state.is_destroyed {
-            return;
+        if !state.is_destroyed {
+            state.is_destroyed = true;
+            drop(state);
+            self.note(ContainerEvent::Destroyed);
         }
-        state.is_destroyed = true;
-        drop(state);
-        self.note(ContainerEvent::Destroyed);
+        Box::pin(std::future::ready(()))
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use oxwhisk_entity::{ActivationId, Json, WhiskActivation};
 use oxwhisk_store::{
     ActivationQuery, ActivationStore, ArtifactQuery, ArtifactStore, Collection, Document,
-    DocumentId, NewDocument, Revision, StoreError,
+    DocumentId, NewDocument, Page, Revision, StoreError,
 };
 
 use super::ActionSpec;
@@ -17,6 +17,7 @@ pub struct FakeArtifacts {
     documents: Mutex<HashMap<DocumentId, Document>>,
     attachments: Mutex<HashMap<(DocumentId, String), Bytes>>,
     is_away: Mutex<bool>,
+    panics: Mutex<bool>,
     reads: Mutex<usize>,
 }
 
@@ -52,6 +53,10 @@ impl FakeArtifacts {
         *self.is_away.lock().unwrap() = away;
     }
 
+    pub fn panic_in_reads(&self, panics: bool) {
+        *self.panics.lock().unwrap() = panics;
+    }
+
     pub fn reads(&self) -> usize {
         *self.reads.lock().unwrap()
     }
@@ -61,6 +66,8 @@ impl FakeArtifacts {
 impl ArtifactStore for FakeArtifacts {
     async fn get(&self, id: &DocumentId) -> Result<Option<Document>, StoreError> {
         *self.reads.lock().unwrap() += 1;
+        let panics = *self.panics.lock().unwrap();
+        assert!(!panics, "the backend is broken");
         if *self.is_away.lock().unwrap() {
             return Err(StoreError::Unavailable("away".into()));
         }
@@ -75,7 +82,7 @@ impl ArtifactStore for FakeArtifacts {
         unimplemented!("an invoker does not write entities")
     }
 
-    async fn list(&self, _: &ArtifactQuery) -> Result<Vec<Document>, StoreError> {
+    async fn list(&self, _: &ArtifactQuery) -> Result<Page<Document, DocumentId>, StoreError> {
         unimplemented!("an invoker does not list entities")
     }
 
@@ -142,7 +149,10 @@ impl ActivationStore for FakeRecords {
         Ok(self.find(id))
     }
 
-    async fn list(&self, _: &ActivationQuery) -> Result<Vec<Arc<WhiskActivation>>, StoreError> {
+    async fn list(
+        &self,
+        _: &ActivationQuery,
+    ) -> Result<Page<Arc<WhiskActivation>, ActivationId>, StoreError> {
         unimplemented!("an invoker does not list records")
     }
 
