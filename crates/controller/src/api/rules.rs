@@ -13,7 +13,7 @@ use super::Caller;
 use super::edit::{CommonEdit, already_exists, check_size};
 use crate::controller::Controller;
 use crate::entities::{EntityKind, Stored, WhiskEntity};
-use crate::http::{ApiError, Reply};
+use crate::http::{ApiError, Fault, Reply};
 use crate::messages;
 
 fn bad(text: impl Into<String>) -> ApiError {
@@ -217,7 +217,7 @@ impl Controller {
         {
             Ok(_) => Ok(()),
             // Something else has the trigger's name by now.
-            Err(error) if error.is_other_collection() => Ok(()),
+            Err(error) if error.fault == Fault::OtherCollection => Ok(()),
             Err(error) => Err(error),
         }
     }
@@ -247,7 +247,7 @@ impl Controller {
             match written {
                 Ok(()) => return Ok(Linked::Done),
                 // Each turn means that another update of this trigger was done, so this ends.
-                Err(error) if error.is_conflict() => {}
+                Err(error) if error.fault == Fault::Conflict => {}
                 Err(error) => return Err(error),
             }
         }
