@@ -53,7 +53,7 @@ impl Controller {
         let overwrite = caller.request.query.flag("overwrite", false)?;
         let late = edit.late()?;
         let full_name = rule_name(caller, name);
-        let _alone = self.rules.lock().await;
+        let _alone = self.rules.of(&caller.namespace).lock_owned().await;
         let existing = self.entities.get::<WhiskRule>(&full_name).await?;
         if existing.is_some() && !overwrite {
             return Err(already_exists());
@@ -112,7 +112,7 @@ impl Controller {
         name: &EntityName,
     ) -> Result<Reply, ApiError> {
         let full_name = rule_name(caller, name);
-        let _alone = self.rules.lock().await;
+        let _alone = self.rules.of(&caller.namespace).lock_owned().await;
         let stored = self.entities.require::<WhiskRule>(&full_name).await?;
         self.unlink(&stored.entity).await?;
         self.entities.delete(&full_name, &stored.revision).await?;
@@ -131,7 +131,7 @@ impl Controller {
             self.config.limits.payload,
         )?;
         let wanted = requested_status(&caller.request.json().await?)?;
-        let _alone = self.rules.lock().await;
+        let _alone = self.rules.of(&caller.namespace).lock_owned().await;
         let rule = self
             .entities
             .require::<WhiskRule>(&rule_name(caller, name))
