@@ -5,6 +5,7 @@ mod invoker;
 mod journal;
 pub(crate) mod kinds;
 mod listeners;
+mod opening;
 mod subjects;
 
 pub(crate) use invoker::network;
@@ -70,7 +71,7 @@ impl Platform {
             move || kinds::discover(&settings)
         });
         let store = match role {
-            Role::Standalone => EmbeddedStore::open(&database(&settings), store_config(&settings)),
+            Role::Standalone => opening::open(&database(&settings), store_config(&settings)).await,
             Role::OneShot => EmbeddedStore::in_memory(store_config(&settings)),
         };
         let store = store.context("could not open the store")?;
