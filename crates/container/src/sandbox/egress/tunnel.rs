@@ -182,13 +182,6 @@ impl Shared {
         }
     }
 
-    /// Forgets a connection.
-    fn release(&self, flow: &Flow) {
-        let released = self.connections.borrow_mut().remove(flow);
-        // Only when the table is free again: more may end with it.
-        drop(released);
-    }
-
     /// Lives one connection from its first packet to its end.
     async fn connect(&self, flow: &Flow, sequence: u32, syn: &[u8]) {
         if flow.target == resolver() {
@@ -196,9 +189,13 @@ impl Shared {
                 return self.tun.send(&packet::refuse(flow, sequence));
             };
             let relayed = self.relay(flow, syn, Remote::Resolver(ours));
-            let served = dns::serve(theirs, &self.world.resolvers);
-            tokio::join!(relayed, served);
-            return;
+            // Of the two only the connection's end ends both: a resolver that has no more to say must not
+            // cut off its last answer, and an open question must not outlive whoever has asked it.
+            let served = async {
+                dns::serve(theirs, &self.world.resolvers).await;
+                std::future::pending().await
+            };
+            return tokio::select! { () = relayed => {}, () = served => {} };
         }
         let dialled = if self.permits(flow.target.ip()) {
             dial(flow.target).await
@@ -234,12 +231,11 @@ impl Shared {
                 .poll(context, &self.tun, &self.meter)
         })
         .await;
-        // The map's copy too, so that a resolver sees the end.
-        self.release(flow);
     }
 }
 
-/// A place in the table of connections, free again whatever way its task ends.
+/// A place in the table of connections, free again when its task ends, whatever way, and not before:
+/// what the table bounds is tasks with all they hold.
 struct Held {
     shared: Rc<Shared>,
     flow: Flow,
@@ -247,7 +243,9 @@ struct Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.shared.release(&self.flow);
+        let released = self.shared.connections.borrow_mut().remove(&self.flow);
+        // Only when the table is free again: more may end with it.
+        drop(released);
     }
 }
 

@@ -57,8 +57,9 @@ impl Kernel {
 
     /// Asks what is answered without asking anybody, and waits for the answer among all that comes.
     async fn is_served(&self, number: u8) -> bool {
-        let mut question = vec![number, 77, 0x28, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-        question.extend(b"\x01a\x00\x00\x01\x00\x01");
+        let mut question = question(number);
+        // A kind of question that the tunnel does not pass on.
+        question[2] = 0x28;
         let flow = Flow {
             port: 4000,
             target: resolver(),
@@ -91,8 +92,29 @@ impl Kernel {
     }
 }
 
+/// What a test may want otherwise.
+struct Host {
+    resolvers: Resolvers,
+    /// Where the resolvers are named, until the test has ended.
+    folder: Option<tempfile::TempDir>,
+}
+
+impl Default for Host {
+    fn default() -> Self {
+        let root = std::fs::File::open("/").unwrap();
+        Self {
+            resolvers: Resolvers::new(root.into()),
+            folder: None,
+        }
+    }
+}
+
 /// Runs a test with a tunnel that refuses every address, then expects that the tunnel ends with the container.
 fn with_tunnel<T: Future<Output = Kernel>>(test: impl FnOnce(Kernel) -> T) {
+    with_tunnel_on(Host::default(), test);
+}
+
+fn with_tunnel_on<T: Future<Output = Kernel>>(host: Host, test: impl FnOnce(Kernel) -> T) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -103,7 +125,6 @@ fn with_tunnel<T: Future<Output = Kernel>>(test: impl FnOnce(Kernel) -> T) {
             rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
                 .unwrap();
         let (ended, alive) = rustix::pipe::pipe().unwrap();
-        let root = std::fs::File::open("/").unwrap();
         let world = World {
             rules: EgressRules {
                 allow: vec![],
@@ -111,7 +132,7 @@ fn with_tunnel<T: Future<Output = Kernel>>(test: impl FnOnce(Kernel) -> T) {
             },
             connections: 8,
             netlink: Netlink::open().unwrap(),
-            resolvers: Resolvers::new(root.into()),
+            resolvers: host.resolvers,
         };
         let file = traffic::file().unwrap();
         let kernel = Kernel {
@@ -133,6 +154,13 @@ fn with_tunnel<T: Future<Output = Kernel>>(test: impl FnOnce(Kernel) -> T) {
         let closed = async { while kernel.receive().await.is_some() {} };
         tokio::time::timeout(PATIENCE, closed).await.unwrap();
     });
+    drop(host.folder);
+}
+
+/// A question about the name `a`, with a number.
+fn question(number: u8) -> Vec<u8> {
+    let header = [number, 77, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    [&header[..], b"\x01a\x00\x00\x01\x00\x01"].concat()
 }
 
 /// A TCP packet from the container.
@@ -178,11 +206,16 @@ async fn opened(kernel: &Kernel, flow: &Flow) -> i32 {
         tcp.window_scale = Some(7);
     };
     kernel.send(&segment(flow, syn, &[])).await;
-    let answer = kernel.receive().await.unwrap();
-    let ip = Ipv4Packet::new_checked(&answer[..]).unwrap();
-    let tcp = TcpPacket::new_checked(ip.payload()).unwrap();
-    assert!(tcp.syn() && tcp.ack(), "{tcp}");
-    tcp.seq_number().0
+    loop {
+        let answer = kernel.receive().await.unwrap();
+        let ip = Ipv4Packet::new_checked(&answer[..]).unwrap();
+        let tcp = TcpPacket::new_checked(ip.payload()).unwrap();
+        assert!(!tcp.rst(), "{tcp}");
+        // Others belong to an earlier connection.
+        if tcp.syn() && tcp.ack() {
+            return tcp.seq_number().0;
+        }
+    }
 }
 
 fn to_resolver(port: u16) -> Flow {
@@ -203,6 +236,74 @@ fn connections_to_the_resolver_are_bounded_like_others() {
         let answer = kernel.receive().await.unwrap();
         assert!(TcpPacket::new_checked(&answer[20..]).unwrap().rst());
         assert_eq!(traffic::read(&kernel.traffic).unwrap().connections, 8);
+        kernel
+    });
+}
+
+/// A resolver that accepts connections and never answers.
+fn silent_resolver() -> (std::net::TcpListener, Host) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let root = tempfile::tempdir().unwrap();
+    std::fs::create_dir(root.path().join("etc")).unwrap();
+    std::fs::write(
+        root.path().join("etc/resolv.conf"),
+        "nameserver 127.0.0.1\n",
+    )
+    .unwrap();
+    let folder = std::fs::File::open(root.path()).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let host = Host {
+        resolvers: Resolvers::on_port(folder.into(), port),
+        folder: Some(root),
+    };
+    (listener, host)
+}
+
+#[test]
+fn question_ends_with_the_connection_on_which_it_was_asked() {
+    // Sooner than the resolver's patience with the server ends.
+    const SOON: Duration = Duration::from_secs(2);
+    let (listener, host) = silent_resolver();
+    with_tunnel_on(host, |kernel| async {
+        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+        for _ in 0..3 {
+            // The same port each time: nothing of the one before takes anything from the next.
+            let flow = to_resolver(5);
+            let first = opened(&kernel, &flow).await;
+            let acknowledged = Some(TcpSeqNumber(first.wrapping_add(1)));
+            let question = [&[0, 19][..], &question(7)].concat();
+            let asks = |tcp: &mut TcpRepr<'_>| {
+                tcp.seq_number = TcpSeqNumber(1);
+                tcp.ack_number = acknowledged;
+            };
+            kernel.send(&segment(&flow, asks, &question)).await;
+            let (upstream, _) = tokio::time::timeout(PATIENCE, listener.accept())
+                .await
+                .unwrap()
+                .unwrap();
+            let resets = |tcp: &mut TcpRepr<'_>| {
+                tcp.control = TcpControl::Rst;
+                tcp.seq_number = TcpSeqNumber(1 + 21);
+                tcp.ack_number = acknowledged;
+            };
+            kernel.send(&segment(&flow, resets, &[])).await;
+            let ended = async {
+                // The question, then the end.
+                let mut bytes = [0; 64];
+                loop {
+                    upstream.readable().await.unwrap();
+                    match upstream.try_read(&mut bytes) {
+                        Ok(0) => return,
+                        Ok(_) => {}
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                        Err(_reset) => return,
+                    }
+                }
+            };
+            let ended = tokio::time::timeout(SOON, ended).await;
+            ended.expect("the server is asked no longer");
+        }
         kernel
     });
 }
