@@ -32,7 +32,7 @@ const PRIVATE: [IpNet; 5] = [
 
 /// What no setting opens, with the reason. The network of the containers' own tunnels is within
 /// `192.0.0.0/24` (RFC 6890: no such address is on the internet).
-const NEVER: [(IpNet, Refusal); 16] = [
+const NEVER: [(IpNet, Refusal); 17] = [
     (v4(Ipv4Addr::UNSPECIFIED, 8), Refusal::NoHost),
     (v4(Ipv4Addr::new(127, 0, 0, 0), 8), Refusal::Loopback),
     (v4(Ipv4Addr::new(169, 254, 0, 0), 16), Refusal::LinkLocal),
@@ -67,6 +67,11 @@ const NEVER: [(IpNet, Refusal); 16] = [
     // Teredo: an IPv4 address in disguise.
     (
         v6(Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 32),
+        Refusal::NoHost,
+    ),
+    // NAT64 of a network of its own (RFC 8215): where in it the IPv4 address is, only the translator knows.
+    (
+        v6(Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0), 48),
         Refusal::NoHost,
     ),
     (v6(super::TUNNEL_V6, 64), Refusal::Tunnel),
@@ -147,16 +152,21 @@ impl EgressRules {
     pub(crate) fn judge(
         &self,
         address: IpAddr,
-        place: impl FnOnce(IpAddr) -> io::Result<Place>,
+        place: impl Fn(IpAddr) -> io::Result<Place>,
     ) -> Result<(), Refusal> {
         let address = address.to_canonical();
+        self.judge_one(address, &place)?;
+        // A translator on the way makes an IPv4 connection of it, and may well be the host.
+        embedded(address).map_or(Ok(()), |inner| self.judge_one(inner.into(), &place))
+    }
+
+    fn judge_one(
+        &self,
+        address: IpAddr,
+        place: impl Fn(IpAddr) -> io::Result<Place>,
+    ) -> Result<(), Refusal> {
         never(address)?;
-        let mut opened = self.listed(address)?;
-        if let Some(inner) = embedded(address) {
-            // A translator on the way makes an IPv4 connection of it.
-            never(IpAddr::V4(inner))?;
-            opened &= self.listed(IpAddr::V4(inner))?;
-        }
+        let opened = self.listed(address)?;
         match place(address) {
             Err(_) => Err(Refusal::Unknown),
             Ok(Place::Host) => Err(Refusal::Host),
@@ -186,8 +196,8 @@ fn never(address: IpAddr) -> Result<(), Refusal> {
     found.map_or(Ok(()), |&(_, refusal)| Err(refusal))
 }
 
-/// The IPv4 address that an IPv6 address stands for: NAT64 (`64:ff9b::/96`, `64:ff9b:1::/48` with the
-/// address at the end) and 6to4 (`2002::/16`).
+/// The IPv4 address that an IPv6 address stands for: NAT64 (`64:ff9b::/96`) and 6to4 (`2002::/16`).
+/// Networks may have NAT64 prefixes of their own, of which nobody here can know.
 fn embedded(address: IpAddr) -> Option<Ipv4Addr> {
     let IpAddr::V6(address) = address else {
         return None;
@@ -195,7 +205,7 @@ fn embedded(address: IpAddr) -> Option<Ipv4Addr> {
     let join = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
     match address.segments() {
         [0x2002, high, low, ..] => Some(join(high, low)),
-        [0x64, 0xff9b, _, _, _, _, high, low] => Some(join(high, low)),
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(join(high, low)),
         _ => None,
     }
 }

@@ -74,7 +74,10 @@ fn ipv4_address_in_an_ipv6_address_is_judged_too() {
         ("64:ff9b::127.0.0.1", Some(Refusal::Loopback)),
         ("64:ff9b::10.0.0.1", Some(Refusal::Denied)),
         ("64:ff9b::203.0.113.5", None),
-        ("64:ff9b:1::169.254.169.254", Some(Refusal::LinkLocal)),
+        ("64:ff9b:1::169.254.169.254", Some(Refusal::NoHost)),
+        // The same within a prefix of 48 bits; what is at the end says nothing.
+        ("64:ff9b:1:a9fe:a9:fe00:808:808", Some(Refusal::NoHost)),
+        ("2002:cb00:7105::1", None),
         ("2002:7f00:1::1", Some(Refusal::Loopback)),
         ("2002:a9fe:a9fe::1", Some(Refusal::LinkLocal)),
         ("2001:0:1:2::3", Some(Refusal::NoHost)),
@@ -85,6 +88,37 @@ fn ipv4_address_in_an_ipv6_address_is_judged_too() {
             expected,
             "{address}"
         );
+    }
+}
+
+#[test]
+fn routing_is_asked_about_the_ipv4_address_in_an_ipv6_address() {
+    let host: IpAddr = "203.0.113.5".parse().unwrap();
+    let neighbour: IpAddr = "203.0.113.9".parse().unwrap();
+    let place = |address| {
+        Ok(match address {
+            address if address == host => Place::Host,
+            address if address == neighbour => Place::Neighbour,
+            _ => Place::Beyond,
+        })
+    };
+    let opening = rules(&["203.0.113.0/24"], &[]);
+    let cases = [
+        (
+            "64:ff9b::203.0.113.5",
+            Err(Refusal::Host),
+            Err(Refusal::Host),
+        ),
+        ("64:ff9b::203.0.113.9", Err(Refusal::Neighbour), Ok(())),
+        ("64:ff9b::203.0.114.1", Ok(()), Ok(())),
+        ("2002:cb00:7105::1", Err(Refusal::Host), Err(Refusal::Host)),
+        ("2002:cb00:7109::1", Err(Refusal::Neighbour), Ok(())),
+    ];
+    for (address, by_default, opened) in cases {
+        let address = address.parse().unwrap();
+        let judged = EgressRules::default().judge(address, place);
+        assert_eq!(judged, by_default, "{address}");
+        assert_eq!(opening.judge(address, place), opened, "{address}");
     }
 }
 
