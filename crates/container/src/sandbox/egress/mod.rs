@@ -15,6 +15,7 @@
 //! memory be given out by us: each connection is an interface with one socket and two buffers.
 //! `ipstack` keeps unbounded queues between its tasks; the crates around lwIP are C.
 
+mod descriptors;
 mod dns;
 pub(crate) mod netlink;
 mod packet;

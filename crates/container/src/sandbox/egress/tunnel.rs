@@ -14,6 +14,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::net::{TcpSocket, TcpStream, UnixStream};
 use tokio::task::JoinSet;
 
+use super::descriptors::{Descriptors, Share};
 use super::netlink::Netlink;
 use super::packet::{self, Content, Flow, Outgoing, Unreachable};
 use super::resolvers::{self, Resolvers};
@@ -22,13 +23,15 @@ use super::tcp::{Connection, Remote};
 use super::traffic::Meter;
 use super::tun::Tun;
 use super::udp::{self, Conversations};
-use super::{GATEWAY_V4, dns};
+use super::{GATEWAY_V4, dns, process};
 use crate::Traffic;
 
 /// How long a remote may take to accept a connection.
 const DIAL_PATIENCE: Duration = Duration::from_secs(30);
 /// Questions about names that a container may have open at once, in datagrams; more are not answered.
 const QUESTIONS: usize = 32;
+/// Descriptors of a connection: a pair of sockets and one to a resolver at most.
+const CONNECTION: usize = 3;
 /// Packets that are read before others get their turn.
 const TURNS: usize = 32;
 
@@ -40,6 +43,7 @@ pub(super) struct World {
     pub(super) connections: usize,
     pub(super) netlink: Netlink,
     pub(super) resolvers: Resolvers,
+    pub(super) descriptors: Descriptors,
 }
 
 /// What the tasks of one tunnel share; all run on one thread.
@@ -79,8 +83,10 @@ pub(super) async fn serve(world: Rc<World>, tun: Tun, meter: Meter, container: A
             _ended = container.readable() => break,
             Some(finished) = tasks.join_next() => {
                 // One that panicked has lost its own connection only.
-                let has_panicked = finished.is_err_and(|error| error.is_panic());
-                debug_assert!(!has_panicked, "a task of a tunnel panicked");
+                if let Err(error) = finished && error.is_panic() {
+                    process::warn(format_args!("a connection has failed: {error}"));
+                    debug_assert!(false, "a task of a tunnel panicked");
+                }
             }
             ready = shared.tun.readable() => {
                 let take = |packet: &[u8]| shared.take(packet, &mut tasks);
@@ -96,6 +102,11 @@ pub(super) async fn serve(world: Rc<World>, tun: Tun, meter: Meter, container: A
 }
 
 impl Shared {
+    /// Takes the descriptor of a conversation, if there are enough.
+    pub(super) fn descriptor(&self) -> Option<Share> {
+        self.world.descriptors.for_connection(1)
+    }
+
     /// Asks the rules about an address, and the host's routing.
     pub(super) fn permits(&self, address: IpAddr) -> bool {
         let World { rules, netlink, .. } = &*self.world;
@@ -121,9 +132,12 @@ impl Shared {
             // Lost; whoever asks asks again.
             return;
         }
-        let (asked, question) = (Asked::new(self.clone()), question.to_vec());
+        let Some(share) = self.world.descriptors.for_connection(1) else {
+            return;
+        };
+        let (asked, question) = (Asked::new(self.clone(), share), question.to_vec());
         tasks.spawn_local(async move {
-            let shared = &asked.0;
+            let shared = &asked.shared;
             let answer = dns::answer_datagram(&shared.world.resolvers, &question).await;
             let received = answer.as_ref().map_or(0, Vec::len);
             if let Some(answer) = answer {
@@ -149,10 +163,17 @@ impl Shared {
                 self.tun.send(&packet::refuse(&flow, sequence));
             }
             None => {
+                let Some(share) = self.world.descriptors.for_connection(CONNECTION) else {
+                    return self.tun.send(&packet::refuse(&flow, sequence));
+                };
                 connections.insert(flow, Slot::Dialling);
                 let (shared, syn) = (self.clone(), syn.to_vec());
                 tasks.spawn_local(async move {
-                    let held = Held { shared, flow };
+                    let held = Held {
+                        shared,
+                        flow,
+                        _share: share,
+                    };
                     held.shared.connect(&held.flow, sequence, &syn).await;
                 });
             }
@@ -239,6 +260,7 @@ impl Shared {
 struct Held {
     shared: Rc<Shared>,
     flow: Flow,
+    _share: Share,
 }
 
 impl Drop for Held {
@@ -250,18 +272,24 @@ impl Drop for Held {
 }
 
 /// One of the open questions, whatever way its task ends.
-struct Asked(Rc<Shared>);
+struct Asked {
+    shared: Rc<Shared>,
+    _share: Share,
+}
 
 impl Asked {
-    fn new(shared: Rc<Shared>) -> Self {
+    fn new(shared: Rc<Shared>, share: Share) -> Self {
         shared.questions.set(shared.questions.get() + 1);
-        Self(shared)
+        Self {
+            shared,
+            _share: share,
+        }
     }
 }
 
 impl Drop for Asked {
     fn drop(&mut self) {
-        let questions = &self.0.questions;
+        let questions = &self.shared.questions;
         questions.set(questions.get().saturating_sub(1));
     }
 }

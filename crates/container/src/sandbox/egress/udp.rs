@@ -78,10 +78,15 @@ impl Conversations {
         tasks: &mut JoinSet<()>,
     ) -> Result<Rc<UdpSocket>, Unreachable> {
         self.make_room();
+        let share = shared.descriptor().ok_or(Unreachable::Port)?;
         let socket = connected(flow.target).map_err(|error| unreachable_by(&error))?;
         let socket = Rc::new(socket);
         let used = Rc::new(Cell::new(Instant::now()));
-        let task = tasks.spawn_local(listen(shared.clone(), flow, socket.clone(), used.clone()));
+        let listening = listen(shared.clone(), flow, socket.clone(), used.clone());
+        let task = tasks.spawn_local(async move {
+            listening.await;
+            drop(share);
+        });
         let conversation = Conversation {
             socket: socket.clone(),
             used,

@@ -1,7 +1,7 @@
 //! The whole path of packets, with the test in the place of a container's kernel.
 
 use std::future::Future;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use proptest::prelude::*;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
@@ -97,6 +97,23 @@ struct Host {
     resolvers: Resolvers,
     /// Where the resolvers are named, until the test has ended.
     folder: Option<tempfile::TempDir>,
+    descriptors: Descriptors,
+}
+
+impl Host {
+    /// Where every address is refused.
+    fn world(self) -> World {
+        World {
+            rules: EgressRules {
+                allow: vec![],
+                deny: vec!["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()],
+            },
+            connections: 8,
+            netlink: Netlink::open().unwrap(),
+            resolvers: self.resolvers,
+            descriptors: self.descriptors,
+        }
+    }
 }
 
 impl Default for Host {
@@ -105,6 +122,7 @@ impl Default for Host {
         Self {
             resolvers: Resolvers::new(root.into()),
             folder: None,
+            descriptors: Descriptors::within(None),
         }
     }
 }
@@ -114,36 +132,14 @@ fn with_tunnel<T: Future<Output = Kernel>>(test: impl FnOnce(Kernel) -> T) {
     with_tunnel_on(Host::default(), test);
 }
 
-fn with_tunnel_on<T: Future<Output = Kernel>>(host: Host, test: impl FnOnce(Kernel) -> T) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    LocalSet::new().block_on(&runtime, async {
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let (ours, theirs) =
-            rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
-                .unwrap();
-        let (ended, alive) = rustix::pipe::pipe().unwrap();
-        let world = World {
-            rules: EgressRules {
-                allow: vec![],
-                deny: vec!["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()],
-            },
-            connections: 8,
-            netlink: Netlink::open().unwrap(),
-            resolvers: host.resolvers,
-        };
-        let file = traffic::file().unwrap();
-        let kernel = Kernel {
-            device: watch(ours, Interest::READABLE | Interest::WRITABLE).unwrap(),
-            alive: Some(alive),
-            traffic: file.try_clone().unwrap(),
-        };
-        let tun = Tun::new(theirs, Rc::new(Buffers::new())).unwrap();
+fn with_tunnel_on<T: Future<Output = Kernel>>(mut host: Host, test: impl FnOnce(Kernel) -> T) {
+    let folder = host.folder.take();
+    on_one_thread(async {
+        let world = Rc::new(host.world());
+        let (kernel, device, ended, file) = container();
+        let tun = Tun::new(device, Rc::new(Buffers::new())).unwrap();
         let container = watch(ended, Interest::READABLE).unwrap();
-        let tunnel =
-            tokio::task::spawn_local(serve(Rc::new(world), tun, Meter::new(file), container));
+        let tunnel = tokio::task::spawn_local(serve(world, tun, Meter::new(file), container));
         let mut kernel = test(kernel).await;
         drop(kernel.alive.take());
         tokio::time::timeout(PATIENCE, tunnel)
@@ -154,7 +150,30 @@ fn with_tunnel_on<T: Future<Output = Kernel>>(host: Host, test: impl FnOnce(Kern
         let closed = async { while kernel.receive().await.is_some() {} };
         tokio::time::timeout(PATIENCE, closed).await.unwrap();
     });
-    drop(host.folder);
+    drop(folder);
+}
+
+fn on_one_thread(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    LocalSet::new().block_on(&runtime, test);
+}
+
+/// A container's side, and what serving it takes: its device, what ends with it, and its numbers.
+fn container() -> (Kernel, OwnedFd, OwnedFd, OwnedFd) {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let (ours, theirs) =
+        rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
+    let (ended, alive) = rustix::pipe::pipe().unwrap();
+    let file = traffic::file().unwrap();
+    let kernel = Kernel {
+        device: watch(ours, Interest::READABLE | Interest::WRITABLE).unwrap(),
+        alive: Some(alive),
+        traffic: file.try_clone().unwrap(),
+    };
+    (kernel, theirs, ended, file)
 }
 
 /// A question about the name `a`, with a number.
@@ -231,10 +250,7 @@ fn connections_to_the_resolver_are_bounded_like_others() {
         for port in 1..=8 {
             opened(&kernel, &to_resolver(port)).await;
         }
-        let syn = |tcp: &mut TcpRepr<'_>| tcp.control = TcpControl::Syn;
-        kernel.send(&segment(&to_resolver(9), syn, &[])).await;
-        let answer = kernel.receive().await.unwrap();
-        assert!(TcpPacket::new_checked(&answer[20..]).unwrap().rst());
+        assert!(is_refused(&kernel, 9).await);
         assert_eq!(traffic::read(&kernel.traffic).unwrap().connections, 8);
         kernel
     });
@@ -256,6 +272,7 @@ fn silent_resolver() -> (std::net::TcpListener, Host) {
     let host = Host {
         resolvers: Resolvers::on_port(folder.into(), port),
         folder: Some(root),
+        ..Host::default()
     };
     (listener, host)
 }
@@ -305,6 +322,70 @@ fn question_ends_with_the_connection_on_which_it_was_asked() {
             ended.expect("the server is asked no longer");
         }
         kernel
+    });
+}
+
+/// What the tunnel answers to the first packet of a connection to the resolver: whether it refuses.
+async fn is_refused(kernel: &Kernel, port: u16) -> bool {
+    let syn = |tcp: &mut TcpRepr<'_>| tcp.control = TcpControl::Syn;
+    kernel.send(&segment(&to_resolver(port), syn, &[])).await;
+    let answer = kernel.receive().await.unwrap();
+    TcpPacket::new_checked(&answer[20..]).unwrap().rst()
+}
+
+#[test]
+fn connections_for_which_descriptors_are_missing_are_refused() {
+    let host = Host {
+        // Room for two, and what is kept for containers.
+        descriptors: Descriptors::within(Some(64 + 8)),
+        ..Host::default()
+    };
+    with_tunnel_on(host, |kernel| async {
+        opened(&kernel, &to_resolver(1)).await;
+        let second = opened(&kernel, &to_resolver(2)).await;
+        assert!(is_refused(&kernel, 3).await);
+        let resets = |tcp: &mut TcpRepr<'_>| {
+            tcp.control = TcpControl::Rst;
+            tcp.seq_number = TcpSeqNumber(1);
+            tcp.ack_number = Some(TcpSeqNumber(second.wrapping_add(1)));
+        };
+        kernel.send(&segment(&to_resolver(2), resets, &[])).await;
+        let freed = async { while is_refused(&kernel, 4).await {} };
+        tokio::time::timeout(PATIENCE, freed).await.unwrap();
+        kernel
+    });
+}
+
+#[test]
+fn container_that_cannot_be_taken_over_does_not_end_the_others() {
+    let (helper, control) = rustix::net::socketpair(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
+        None,
+    )
+    .unwrap();
+    on_one_thread(async {
+        let world = Host::default().world();
+        let process = tokio::task::spawn_local(process::take_orders(control, Rc::new(world)));
+        let (kernel, device, ended, file) = container();
+        let plain = tempfile::tempfile().unwrap();
+        let orders: [&[BorrowedFd<'_>]; 4] = [
+            // Cut short, as by a full table.
+            &[device.as_fd()],
+            &[],
+            // Nothing that can be waited for.
+            &[plain.as_fd(), plain.as_fd(), plain.as_fd()],
+            &[device.as_fd(), ended.as_fd(), file.as_fd()],
+        ];
+        crate::sandbox::wire::send(&helper, &"nonsense", &[]).unwrap();
+        for fds in orders {
+            crate::sandbox::wire::send(&helper, &(), fds).unwrap();
+        }
+        assert!(kernel.is_served(3).await);
+        drop(helper);
+        let ended = tokio::time::timeout(PATIENCE, process).await.unwrap();
+        ended.unwrap().unwrap();
     });
 }
 
