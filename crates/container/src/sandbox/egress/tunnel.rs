@@ -32,6 +32,9 @@ const DIAL_PATIENCE: Duration = Duration::from_secs(30);
 const QUESTIONS: usize = 32;
 /// Descriptors of a connection: a pair of sockets and one to a resolver at most.
 const CONNECTION: usize = 3;
+/// What the kernel may hold of a connection in each direction: it takes double of what it is asked for.
+/// It would grow to many megabytes by itself.
+const KERNEL_BUFFER: u32 = 256 * 1024;
 /// Packets that are read before others get their turn.
 const TURNS: usize = 32;
 
@@ -305,6 +308,9 @@ async fn dial(target: SocketAddr) -> Result<TcpStream, Unreachable> {
             SocketAddr::V4(_) => TcpSocket::new_v4()?,
             SocketAddr::V6(_) => TcpSocket::new_v6()?,
         };
+        // Before connecting, which decides about the largest window.
+        socket.set_recv_buffer_size(KERNEL_BUFFER)?;
+        socket.set_send_buffer_size(KERNEL_BUFFER)?;
         let stream = socket.connect(target).await?;
         // The container's kernel has already decided what belongs into one packet.
         stream.set_nodelay(true)?;

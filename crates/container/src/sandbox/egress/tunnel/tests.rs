@@ -1,13 +1,13 @@
 //! The whole path of packets, with the test in the place of a container's kernel.
 
 use std::future::Future;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use proptest::prelude::*;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{IpAddress, IpRepr, Ipv4Packet, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber};
-use tokio::io::Interest;
+use tokio::io::{AsyncWriteExt as _, Interest};
 use tokio::task::LocalSet;
 
 use super::*;
@@ -386,6 +386,50 @@ fn container_that_cannot_be_taken_over_does_not_end_the_others() {
         drop(helper);
         let ended = tokio::time::timeout(PATIENCE, process).await.unwrap();
         ended.unwrap().unwrap();
+    });
+}
+
+/// What the kernel may hold of a socket, received and to send.
+fn held_by_the_kernel(socket: impl AsFd) -> [usize; 2] {
+    let socket = socket.as_fd();
+    [
+        rustix::net::sockopt::socket_recv_buffer_size(socket).unwrap(),
+        rustix::net::sockopt::socket_send_buffer_size(socket).unwrap(),
+    ]
+}
+
+#[test]
+fn buffers_of_the_kernel_are_bounded() {
+    on_one_thread(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stream, accepted) = tokio::join!(dial(address), listener.accept());
+        let (mut accepted, _) = accepted.unwrap();
+        let stream = stream.unwrap();
+        // Neither do they grow while bytes are moved.
+        let block = vec![7; 1 << 16];
+        let writes = async {
+            for _ in 0..256 {
+                accepted.write_all(&block).await.unwrap();
+            }
+            drop(accepted);
+        };
+        let reads = async {
+            let mut bytes = vec![0; 1 << 16];
+            loop {
+                stream.readable().await.unwrap();
+                if matches!(stream.try_read(&mut bytes), Ok(0)) {
+                    return;
+                }
+            }
+        };
+        tokio::join!(writes, reads);
+        for size in held_by_the_kernel(&stream) {
+            assert!(size <= 512 << 10, "{size} of a connection");
+        }
+        for size in held_by_the_kernel(udp::connected(address).unwrap()) {
+            assert!(size <= 208 << 10, "{size} of a conversation");
+        }
     });
 }
 
