@@ -12,15 +12,17 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
 /// Lists of the settings. The longest prefix that holds an address decides; of equal ones, the refusal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// Private networks are refused with empty lists too. The default is empty lists.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EgressRules {
-    /// Networks that are opened: neighbours of the host, or parts of `deny`.
+    /// Networks that are opened: neighbours of the host, private networks or parts of `deny`.
     pub allow: Vec<IpNet>,
     /// Networks that are refused.
     pub deny: Vec<IpNet>,
 }
 
-/// Networks that are not the internet: private ones (RFC 1918, RFC 4193) and the shared range of
+/// Networks that are refused unless they, or parts of them, are allowed: those that are not the internet: private ones (RFC 1918, RFC 4193) and the shared range of
 /// carriers (RFC 6598).
 const PRIVATE: [IpNet; 5] = [
     v4(Ipv4Addr::new(10, 0, 0, 0), 8),
@@ -85,16 +87,6 @@ const fn v6(address: Ipv6Addr, length: u8) -> IpNet {
     IpNet::V6(Ipv6Net::new_assert(address, length))
 }
 
-impl Default for EgressRules {
-    /// Nothing is opened; private networks are refused.
-    fn default() -> Self {
-        Self {
-            allow: Vec::new(),
-            deny: PRIVATE.to_vec(),
-        }
-    }
-}
-
 /// Why an address is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
@@ -107,6 +99,8 @@ pub(crate) enum Refusal {
     Tunnel,
     /// In a list of the settings.
     Denied,
+    /// In a private network.
+    Private,
     /// One of the host's own addresses.
     Host,
     /// On a network to which the host is attached.
@@ -124,6 +118,7 @@ impl fmt::Display for Refusal {
             Self::NoHost => "no host",
             Self::Tunnel => "own network",
             Self::Denied => "denied by the settings",
+            Self::Private => "private network",
             Self::Host => "address of the host",
             Self::Neighbour => "neighbour of the host",
             Self::Unknown => "unknown place",
@@ -181,10 +176,15 @@ impl EgressRules {
             let holding = nets.iter().filter(|net| net.contains(&address));
             holding.map(IpNet::prefix_len).max()
         };
-        match (longest(&self.allow), longest(&self.deny)) {
-            (allow, Some(deny)) if allow.is_none_or(|allow| allow <= deny) => Err(Refusal::Denied),
-            (allow, _) => Ok(allow.is_some()),
+        let allow = longest(&self.allow);
+        if longest(&self.deny).is_some_and(|deny| allow <= Some(deny)) {
+            return Err(Refusal::Denied);
         }
+        // Whoever names a private network means it; whoever allows everything does not.
+        if longest(&PRIVATE).is_some_and(|private| allow < Some(private)) {
+            return Err(Refusal::Private);
+        }
+        Ok(allow.is_some())
     }
 }
 
