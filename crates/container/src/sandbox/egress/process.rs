@@ -1,7 +1,8 @@
 //! The process that holds the other ends of all containers' devices.
 //!
-//! It is a child of the helper, in the host's network namespace, and ends with it. All it can do is
-//! dial: it has no capabilities, can write no file, and a system call filter applies to it.
+//! It is a child of the helper, in the host's network namespace, and ends with it. It can do little but
+//! dial: it has no capabilities, reads no file but those where the list of resolvers is, writes none,
+//! connects to no Unix socket, and the containers' system call filter applies to it.
 
 use std::fmt;
 use std::io::{self, Write as _};

@@ -68,8 +68,9 @@ impl WayOut {
         let (control, theirs) = Control::pair().in_step(STEP)?;
         if fork_plain().in_step(STEP)?.is_none() {
             process::close_all_but(theirs.as_fd());
-            let confine = || confine::become_dialler(USER, privileged, filters);
-            let ended = process::run(theirs, order, Path::new("/host"), confine);
+            let host = Path::new("/host");
+            let confine = || confine::become_dialler(USER, privileged, host, filters);
+            let ended = process::run(theirs, order, host, confine);
             leave(i32::from(ended.is_err()));
         }
         Ok(Self {
