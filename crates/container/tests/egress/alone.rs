@@ -3,11 +3,15 @@
 use std::path::PathBuf;
 
 use oxwhisk_container::ContainerFactory as _;
+use oxwhisk_testing::eventually as eventually_in;
 use oxwhisk_testing::internet::SERVER;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-use crate::support::{control_groups, eventually, marked, processes, python, ready_at_once, spec};
+use crate::support::{
+    LIMIT, MINUTE, control_groups, eventually, init_body, marked, processes, python, ready_at_once,
+    spec,
+};
 use crate::way_out::*;
 
 /// The process that serves the ways out, as a folder of `/proc`.
@@ -81,10 +85,10 @@ async fn creation_for_which_the_process_is_too_busy_is_refused_and_leaves_nothin
         })
     });
     kill_process(busy, Signal::CONT).unwrap();
-    eventually("it is less busy", || {
-        std::fs::read_dir(first.join("fd")).is_ok_and(|fds| fds.count() < 20)
-    });
-    let container = action(&factory, &python(), CONNECTS).await;
+    let created = eventually_in(MINUTE, async || factory.create(spec(&python())).await.ok());
+    let container = created.await.expect("it is less busy");
+    let init = container.init(init_body(CONNECTS), MINUTE, LIMIT).await;
+    assert_eq!(init.unwrap().status, 200);
     let ended = result(&*container, &json!({"host": SERVER, "port": 80})).await;
     assert_eq!(ended["end"], SERVED);
     assert_eq!(process(), Some(first), "the same serves");

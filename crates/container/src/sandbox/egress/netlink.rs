@@ -275,8 +275,7 @@ mod tests {
     fn answer_to_an_earlier_question_is_passed_over() {
         let netlink = Netlink::open().unwrap();
         // A question that is given up after it was sent.
-        let nowhere = [libc::AF_UNIX as u8; 12];
-        let given_up = Message::new(libc::RTM_GETROUTE, libc::NLM_F_REQUEST, &nowhere);
+        let given_up = Message::new(libc::RTM_GETROUTE, libc::NLM_F_REQUEST, &[u8::MAX; 12]);
         let kernel = SocketAddrNetlink::new(0, 0);
         let message = given_up.finish(u32::MAX);
         rustix::net::sendto(&netlink.socket, &message, SendFlags::empty(), &kernel).unwrap();
