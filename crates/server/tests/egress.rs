@@ -1,12 +1,12 @@
 //! Actions that reach out, on a machine and an internet of the tests' own: as root and as an ordinary
-//! user. Without root these tests are left out.
+//! user. `cargo test -p oxwhisk --test egress -- --ignored needs_root::` runs them.
 #![expect(clippy::unwrap_used, reason = "tests may panic")]
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use oxwhisk_testing::internet::{Internet, MACHINE, NEIGHBOUR, ORDINARY_USER, SERVER};
+use oxwhisk_testing::internet::{Copies, Internet, MACHINE, NEIGHBOUR, ORDINARY_USER, SERVER};
 use oxwhisk_testing::{ServerOptions, TestServer};
 use serde_json::{Value, json};
 
@@ -31,110 +31,70 @@ def main(args):
         return {'api': description, 'internet': answer.read().decode()}
 ";
 
-/// What the tests that run again need, where an ordinary user can read it. Not below `/tmp`, which is
-/// another one in containers.
-struct Copies(tempfile::TempDir);
-
-impl Copies {
-    fn new(user: u32) -> Self {
-        let copies = Self(tempfile::tempdir_in("/var/tmp").unwrap());
-        let runtimes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../runtimes");
-        let tests = std::env::current_exe().unwrap();
-        let program = env!("CARGO_BIN_EXE_oxwhisk");
-        let sources: [(&Path, &str); 3] = [
-            (&tests, "tests"),
-            (program.as_ref(), "oxwhisk"),
-            (&runtimes, "runtimes"),
-        ];
-        for (source, name) in sources {
-            let copied = Command::new("cp")
-                .arg("-r")
-                .arg(source)
-                .arg(copies.path(name))
-                .status();
-            assert!(copied.unwrap().success());
-        }
-        std::fs::create_dir(copies.path("home")).unwrap();
-        let owner = format!("{user}:{user}");
-        let owned = Command::new("chown")
-            .args(["-R", &owner])
-            .arg(copies.path(""))
-            .status();
-        assert!(owned.unwrap().success());
-        copies
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    /// Runs a command that runs one of the tests below, and expects that it passes.
-    fn pass(&self, mut command: Command, test: &str) {
-        command
-            .args(["--ignored", "--exact", test])
-            .current_dir(self.path("home"))
-            .env("HOME", self.path("home"))
-            .env("TMPDIR", self.path("home"))
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
-            .env("OXWHISK_RUNTIMES_DIR", self.path("runtimes"))
-            .env(PROGRAM, self.path("oxwhisk"));
-        let output = command.output().unwrap();
-        let shown = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let (out, err) = (shown(&output.stdout), shown(&output.stderr));
-        assert!(output.status.success(), "{out}\n{err}");
-        assert!(out.contains("1 passed"), "no test ran");
-    }
+/// What the tests that run again need.
+fn copies(user: u32) -> Copies {
+    let runtimes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../runtimes");
+    let program = Path::new(env!("CARGO_BIN_EXE_oxwhisk"));
+    Copies::new(user, &[(program, "oxwhisk"), (&runtimes, "runtimes")]).unwrap()
 }
 
-fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
+/// Runs a command that runs one of the tests below, and expects that it passes.
+fn pass(copies: &Copies, mut command: Command, test: &str) {
+    command.args(["--ignored", "--exact", test]);
+    let variables = [
+        ("OXWHISK_RUNTIMES_DIR", copies.path("runtimes")),
+        (PROGRAM, copies.path("oxwhisk")),
+    ];
+    copies.pass(command, &variables);
 }
 
 fn runs_on_the_internet(user: u32) {
-    if !is_root() {
-        // Only root can make the internet.
-        return;
-    }
-    let copies = Copies::new(user);
+    let copies = copies(user);
     let internet = Internet::new().unwrap();
-    let command = internet.command(&copies.path("tests"), user);
-    copies.pass(command, "actions_reach_the_internet_and_the_api");
-}
-
-#[test]
-fn actions_of_root_reach_the_internet() {
-    runs_on_the_internet(0);
-}
-
-#[test]
-fn actions_of_an_ordinary_user_reach_the_internet() {
-    runs_on_the_internet(ORDINARY_USER);
+    let command = internet.command(&copies.tests(), user);
+    pass(&copies, command, "actions_reach_the_internet_and_the_api");
 }
 
 fn runs_without_the_device(user: u32) {
-    if !is_root() {
-        // Only root can take the device away.
-        return;
-    }
-    let copies = Copies::new(user);
+    let copies = copies(user);
     let script = format!(
         "mount -t tmpfs none /dev/net; exec setpriv --reuid={user} --regid={user} --clear-groups \"$@\""
     );
     let mut command = Command::new("unshare");
     command
         .args(["--mount", "sh", "-ec", &script, "sh"])
-        .arg(copies.path("tests"));
-    copies.pass(command, "without_the_device_actions_reach_the_api_only");
+        .arg(copies.tests());
+    let test = "without_the_device_actions_reach_the_api_only";
+    pass(&copies, command, test);
 }
 
-#[test]
-fn missing_device_is_reported_to_root() {
-    runs_without_the_device(0);
-}
+/// What is run by hand; the other tests are run by these.
+mod needs_root {
+    use super::*;
 
-#[test]
-fn missing_device_is_reported_to_an_ordinary_user() {
-    runs_without_the_device(ORDINARY_USER);
+    #[test]
+    #[ignore = "needs root"]
+    fn actions_of_root_reach_the_internet() {
+        runs_on_the_internet(0);
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn actions_of_an_ordinary_user_reach_the_internet() {
+        runs_on_the_internet(ORDINARY_USER);
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn missing_device_is_reported_to_root() {
+        runs_without_the_device(0);
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn missing_device_is_reported_to_an_ordinary_user() {
+        runs_without_the_device(ORDINARY_USER);
+    }
 }
 
 fn program() -> OsString {

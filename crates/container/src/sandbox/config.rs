@@ -65,8 +65,8 @@ impl NetworkMode {
 pub struct EgressPolicy {
     /// Which addresses.
     pub rules: EgressRules,
-    /// TCP connections of one container at once, not counting as many that it has just closed; each may
-    /// hold 256 KiB of memory outside of it.
+    /// TCP connections of one container at once, not counting as many that it has just closed. Each may
+    /// hold 1.25 MiB of memory outside of it: 256 KiB of ours, 1 MiB of the kernel's.
     pub connections: usize,
 }
 

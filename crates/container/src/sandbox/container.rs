@@ -286,6 +286,14 @@ impl Container for SandboxContainer {
         self.framed.fail();
         self.wait_end().await;
         self.close_listener();
+        if let Some(traffic) = self.traffic() {
+            let Traffic {
+                sent,
+                received,
+                connections,
+            } = traffic;
+            tracing::debug!(container_id = %self.id, sent, received, connections, "container used its way out");
+        }
     }
 }
 

@@ -3,11 +3,15 @@
 use std::path::PathBuf;
 
 use oxwhisk_container::ContainerFactory as _;
+use oxwhisk_testing::eventually as eventually_in;
 use oxwhisk_testing::internet::SERVER;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-use crate::support::{eventually, python};
+use crate::support::{
+    LIMIT, MINUTE, control_groups, eventually, init_body, marked, processes, python, ready_at_once,
+    spec,
+};
 use crate::way_out::*;
 
 /// The process that serves the ways out, as a folder of `/proc`.
@@ -33,12 +37,15 @@ fn descriptors(kind: &str) -> usize {
 }
 
 fn kill(process: &std::path::Path) {
-    let number = process.file_name().unwrap().to_str().unwrap();
-    let pid = Pid::from_raw(number.parse().unwrap()).unwrap();
-    kill_process(pid, Signal::KILL).unwrap();
+    kill_process(number_of(process), Signal::KILL).unwrap();
     eventually("it is killed", || {
         crate::alone::process().as_deref() != Some(process)
     });
+}
+
+fn number_of(process: &std::path::Path) -> Pid {
+    let number = process.file_name().unwrap().to_str().unwrap();
+    Pid::from_raw(number.parse().unwrap()).unwrap()
 }
 
 const SERVED: &str = "open";
@@ -57,6 +64,46 @@ async fn another_process_serves_new_containers_when_the_first_was_killed() {
     assert_eq!(result(&*old, &arguments).await["end"], "ENETUNREACH");
     old.destroy().await;
     new.destroy().await;
+    factory.shutdown().await;
+    eventually("it ends with the factory", || process().is_none());
+}
+
+#[tokio::test]
+#[ignore = "runs on a machine of its own"]
+async fn creation_for_which_the_process_is_too_busy_is_refused_and_leaves_nothing() {
+    let factory = factory().await;
+    let first = process().unwrap();
+    let busy = number_of(&first);
+    kill_process(busy, Signal::STOP).unwrap();
+    // Its queue fills up, also with what has ended meanwhile.
+    let runtime = ready_at_once();
+    let (refusal, mark) = loop {
+        let (spec, mark) = marked(spec(&runtime));
+        match factory.create(spec).await {
+            Ok(container) => container.destroy().await,
+            Err(error) => break (error, mark),
+        }
+    };
+    let text = format!("{refusal:?}");
+    assert!(text.contains("hand over the tunnel device"), "{text}");
+    eventually("its processes end", || processes(&mark).is_empty());
+    eventually("its control groups are removed", || {
+        control_groups(std::process::id()).iter().all(|group| {
+            std::fs::read_dir(group)
+                .unwrap()
+                .flatten()
+                .all(|entry| !entry.path().is_dir())
+        })
+    });
+    kill_process(busy, Signal::CONT).unwrap();
+    let created = eventually_in(MINUTE, async || factory.create(spec(&python())).await.ok());
+    let container = created.await.expect("it is less busy");
+    let init = container.init(init_body(CONNECTS), MINUTE, LIMIT).await;
+    assert_eq!(init.unwrap().status, 200);
+    let ended = result(&*container, &json!({"host": SERVER, "port": 80})).await;
+    assert_eq!(ended["end"], SERVED);
+    assert_eq!(process(), Some(first), "the same serves");
+    container.destroy().await;
     factory.shutdown().await;
     eventually("it ends with the factory", || process().is_none());
 }
@@ -98,7 +145,7 @@ def main(args):
 
 #[tokio::test]
 #[ignore = "runs on a machine of its own"]
-async fn process_can_do_nothing_but_dial() {
+async fn process_has_no_rights_of_its_own() {
     let factory = factory().await;
     let container = action(&factory, &python(), CONNECTS).await;
     let status = std::fs::read_to_string(process().unwrap().join("status")).unwrap();

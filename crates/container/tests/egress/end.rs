@@ -1,12 +1,13 @@
 //! What becomes of the way out when something ends or is missing.
 
-use std::time::Duration;
+use std::cell::Cell;
 
-use oxwhisk_container::ContainerFactory as _;
+use oxwhisk_container::{ContainerFactory as _, Traffic};
+use oxwhisk_testing::eventually as eventually_in;
 use oxwhisk_testing::internet::SERVER;
 use serde_json::json;
 
-use crate::support::{eventually, node, python, run};
+use crate::support::{MINUTE, eventually, node, python, run};
 use crate::way_out::*;
 
 /// Connections of this machine to the server that are open.
@@ -62,16 +63,31 @@ def main(args):
     let factory = factory().await;
     let container = action(&factory, &python(), MOVES).await;
     let arguments = json!({"host": SERVER, "length": 40_000_000}).to_string();
-    let moving = run(&*container, &arguments);
+    let is_done = Cell::new(false);
+    let moving = async {
+        let response = run(&*container, &arguments).await;
+        is_done.set(true);
+        response
+    };
     let pausing = async {
-        for _ in 0..20 {
+        let (mut pauses, mut moved) = (0, 0);
+        loop {
+            // Far enough apart that some are in each half of the way.
+            let more = eventually_in(MINUTE, async || {
+                let Traffic { sent, received, .. } = container.traffic()?;
+                (is_done.get() || sent + received > moved + 2_000_000).then_some(sent + received)
+            });
+            moved = more.await.unwrap();
+            if is_done.get() {
+                return pauses;
+            }
             container.pause().await.unwrap();
-            tokio::time::sleep(Duration::from_millis(10)).await;
             container.resume().await.unwrap();
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            pauses += 1;
         }
     };
-    let (response, ()) = tokio::join!(moving, pausing);
+    let (response, pauses) = tokio::join!(moving, pausing);
+    assert!(pauses > 3, "paused {pauses} times only");
     assert_eq!(crate::support::text(&response.unwrap()), r#"{"same":true}"#);
     container.destroy().await;
     factory.shutdown().await;

@@ -10,39 +10,42 @@ use serde_json::json;
 
 use crate::support::{API_PORT, python};
 use crate::way_out::*;
-use crate::{Copies, is_root};
+use crate::{copies, pass};
 
 /// Runs the test below where a script has changed `/dev/net`.
 fn runs_where(script: &str, user: u32) {
-    if !is_root() {
-        // Only root can take the device away.
-        return;
-    }
-    let copies = Copies::new(user);
+    let copies = copies(user);
     let mut command = Command::new("unshare");
     let script = format!(
         "mount -t tmpfs none /dev/net; {script}; exec setpriv --reuid={user} --regid={user} --clear-groups \"$@\""
     );
     command
         .args(["--mount", "sh", "-ec", &script, "sh"])
-        .arg(copies.path("tests"))
-        .args(["--ignored", "--exact", "missing::only_the_api_is_reached"]);
-    copies.pass(command);
+        .arg(copies.tests());
+    let test = ["--exact", "missing::only_the_api_is_reached"];
+    pass(&copies, command, &test);
 }
 
-#[test]
-fn missing_device_leaves_root_the_api() {
-    runs_where("true", 0);
-}
+mod needs_root {
+    use super::*;
 
-#[test]
-fn missing_device_leaves_an_ordinary_user_the_api() {
-    runs_where("true", ORDINARY_USER);
-}
+    #[test]
+    #[ignore = "needs root"]
+    fn missing_device_leaves_root_the_api() {
+        runs_where("true", 0);
+    }
 
-#[test]
-fn refused_device_leaves_an_ordinary_user_the_api() {
-    runs_where("mknod -m 600 /dev/net/tun c 10 200", ORDINARY_USER);
+    #[test]
+    #[ignore = "needs root"]
+    fn missing_device_leaves_an_ordinary_user_the_api() {
+        runs_where("true", ORDINARY_USER);
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn refused_device_leaves_an_ordinary_user_the_api() {
+        runs_where("mknod -m 600 /dev/net/tun c 10 200", ORDINARY_USER);
+    }
 }
 
 #[tokio::test]

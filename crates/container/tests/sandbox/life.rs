@@ -443,10 +443,16 @@ async fn server_whose_helper_is_killed() {
         processes(&mark).is_empty()
     });
     let answer = run(&*container, "{}").await;
-    assert!(matches!(
-        answer,
-        Err(ContainerError::Unhealthy | ContainerError::ConnectionLost)
-    ));
+    // Which of them, is a matter of what the server hears of first.
+    assert!(
+        matches!(
+            answer,
+            Err(ContainerError::Unhealthy
+                | ContainerError::ConnectionLost
+                | ContainerError::PlatformLost)
+        ),
+        "{answer:?}"
+    );
     container.destroy().await;
     let container = started(
         &factory,

@@ -134,17 +134,17 @@ pub(crate) const SETTINGS: &[Key] = &[
     key(
         "invoker.egress_allow",
         "",
-        "Networks that mode `egress` opens although they are neighbours of the host or in `invoker.egress_deny`: addresses or prefixes, separated by commas. The host itself, loopback, link-local and metadata addresses stay shut.",
+        "Networks that mode `egress` opens although they are private, neighbours of the host or in `invoker.egress_deny`: addresses or prefixes, separated by commas. The host itself, loopback, link-local and metadata addresses stay shut.",
     ),
     key(
         "invoker.egress_deny",
-        "10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10, fc00::/7",
-        "Networks that mode `egress` refuses: addresses or prefixes, separated by commas; by default all private ones. Of this list and `invoker.egress_allow` the longest prefix decides.",
+        "",
+        "Networks that mode `egress` refuses besides those that are private, neighbours of the host or never open: addresses or prefixes, separated by commas. Of this list and `invoker.egress_allow` the longest prefix decides.",
     ),
     key(
         "invoker.egress_connections",
         "128",
-        "TCP connections beyond the machine that a container may have at once; each may take 256 KiB of memory. 0 refuses all.",
+        "TCP connections beyond the machine that a container may have at once; each, and as many that it has just closed, may take 1.25 MiB of memory. 0 refuses all.",
     ),
     key(
         "runtimes.manifest",

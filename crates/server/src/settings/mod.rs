@@ -351,12 +351,12 @@ mod tests {
     fn networks_are_read_as_prefixes_and_addresses() {
         let settings = resolve(&[], &[], "").unwrap();
         assert_eq!(settings.egress, EgressPolicy::default());
-        let file = "[invoker]\nnetwork = \"egress\"\negress_allow = \"10.1.0.0/16, 192.0.2.7,fd00::/8\"\negress_deny = \"\"";
+        let file = "[invoker]\nnetwork = \"egress\"\negress_allow = \"10.1.0.0/16, 192.0.2.7,fd00::/8\"\negress_deny = \"203.0.113.0/24\"";
         let settings = resolve(&[], &[], file).unwrap();
         let rules = settings.egress.rules;
         let allowed: Vec<String> = rules.allow.iter().map(ToString::to_string).collect();
         assert_eq!(allowed, ["10.1.0.0/16", "192.0.2.7/32", "fd00::/8"]);
-        assert_eq!(rules.deny.len(), 0);
+        assert_eq!(rules.deny, ["203.0.113.0/24".parse().unwrap()]);
         let problems = resolve(&[("invoker.egress_allow", "10.0.0.0/33, x")], &[], "").unwrap_err();
         for word in ["10.0.0.0/33", "x"] {
             assert!(

@@ -4,13 +4,19 @@
 //! the test. Nothing of the real machine's network is touched or reached. Needs root, `iproute2` and
 //! Python 3.
 
+mod copies;
+
 use std::path::Path;
 use std::process::Command;
 
 use tempfile::TempDir;
 
+pub use copies::Copies;
+
 /// A server of the internet: web on port 80, echo on 7 (TCP and UDP), a silent one on 9, one that
-/// answers after the end on 10, one that resets after a byte on 11, an endless one on 19. Nobody listens elsewhere.
+/// answers after the end on 10, one that resets after a byte on 11, an endless one on 19, another on 20 for one client at a time (`/progress` of
+/// the web tells how many bytes it has got rid of, and for how many milliseconds it has got rid of none).
+/// Nobody listens elsewhere.
 pub const SERVER: &str = "203.0.113.10";
 /// The same server.
 pub const SERVER_V6: &str = "2001:db8:2::10";

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import struct
 import sys
+import time
 
 INTERNET = ["203.0.113.10", "2001:db8:2::10"]
 ADDRESSES = {
@@ -32,6 +33,8 @@ async def web(reader, writer):
             answer = hashlib.sha256(body).hexdigest().encode()
         elif path.startswith("/bytes/"):
             answer = pattern(int(path.removeprefix("/bytes/")))
+        elif path == "/progress":
+            answer = b"%d %d" % (progress.written, (time.monotonic() - progress.at) * 1000)
         else:
             answer = b"hello " + writer.get_extra_info("peername")[0].encode()
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(answer) + answer)
@@ -62,6 +65,29 @@ async def endless(_, writer):
         while True:
             writer.write(block)
             await writer.drain()
+    except ConnectionError:
+        pass
+
+
+class Progress:
+    written = 0
+    at = time.monotonic()
+
+
+progress = Progress()
+
+
+async def measured(_, writer):
+    """Writes without end and keeps account of it."""
+    block = pattern(1 << 14)
+    handed, progress.written, progress.at = 0, 0, time.monotonic()
+    writer.transport.set_write_buffer_limits(0)
+    try:
+        while True:
+            writer.write(block)
+            await writer.drain()
+            handed += len(block)
+            progress.written, progress.at = handed, time.monotonic()
     except ConnectionError:
         pass
 
@@ -143,7 +169,7 @@ async def names(reader, writer):
 async def main(role):
     loop = asyncio.get_running_loop()
     if role == "internet":
-        services = {80: web, 7: echo, 9: silent, 10: after_all, 11: breaks_off, 19: endless}
+        services = {80: web, 7: echo, 9: silent, 10: after_all, 11: breaks_off, 19: endless, 20: measured}
         for port, service in services.items():
             await asyncio.start_server(service, None, port, backlog=1024)
         for address in INTERNET:

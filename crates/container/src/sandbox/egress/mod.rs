@@ -7,14 +7,15 @@
 //! It asks [`rules`] about each connection. Nothing of the host is configured, and no privilege is needed.
 //!
 //! A process of its own, and not a task of the server: what actions send is read by a process that
-//! can do nothing but dial (no capabilities, no files, a system call filter), a transfer at full speed
-//! does not delay other invocations (the server has one thread), and its buffers and descriptors are
-//! not the server's.
+//! can do little but dial (no capabilities, no files but lists of resolvers and what is beside them, no
+//! sockets of other programs, a system call filter), a transfer at full speed does not delay other
+//! invocations (the server has one thread), and its buffers and descriptors are not the server's.
 //!
 //! `smoltcp` because it is maintained, has no unsafe code and no dependency to speak of, and lets all
 //! memory be given out by us: each connection is an interface with one socket and two buffers.
 //! `ipstack` keeps unbounded queues between its tasks; the crates around lwIP are C.
 
+mod descriptors;
 mod dns;
 pub(crate) mod netlink;
 mod packet;

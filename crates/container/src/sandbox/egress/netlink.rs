@@ -1,5 +1,6 @@
 //! The routing part of netlink: sets up interfaces and asks where an address leads.
 
+use std::cell::Cell;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
@@ -16,7 +17,11 @@ const HEADER: usize = 16;
 
 /// A socket to the kernel's routing tables of the network namespace in which it was opened.
 #[derive(Debug)]
-pub(crate) struct Netlink(OwnedFd);
+pub(crate) struct Netlink {
+    socket: OwnedFd,
+    /// Number of the last question; its answer carries it.
+    asked: Cell<u32>,
+}
 
 /// A message under construction.
 struct Message(Vec<u8>);
@@ -41,10 +46,11 @@ impl Message {
         self
     }
 
-    fn finish(mut self) -> Vec<u8> {
+    fn finish(mut self, number: u32) -> Vec<u8> {
         let length = u32::try_from(self.0.len()).unwrap_or_default();
-        if let Some(field) = self.0.first_chunk_mut() {
-            *field = length.to_ne_bytes();
+        if let Some([a, b, c, d, _, _, _, _, e, f, g, h]) = self.0.first_chunk_mut() {
+            [*a, *b, *c, *d] = length.to_ne_bytes();
+            [*e, *f, *g, *h] = number.to_ne_bytes();
         }
         self.0
     }
@@ -81,7 +87,10 @@ impl Netlink {
             // The routing part, number 0.
             None,
         )?;
-        Ok(Self(socket))
+        Ok(Self {
+            socket,
+            asked: Cell::new(0),
+        })
     }
 
     /// Sets the size of packets and of the queue of an interface, and raises it.
@@ -169,14 +178,23 @@ impl Netlink {
     }
 
     fn ask(&self, message: Message) -> io::Result<Vec<u8>> {
+        let number = self.asked.get().wrapping_add(1);
+        self.asked.set(number);
         let kernel = SocketAddrNetlink::new(0, 0);
-        rustix::net::sendto(&self.0, &message.finish(), SendFlags::empty(), &kernel)?;
-        let mut answer = vec![0; ANSWER_MAX];
-        let (length, _) = rustix::net::recv(&self.0, &mut answer, RecvFlags::empty())?;
-        answer.truncate(length);
-        match error_of(&answer) {
-            Some(0) | None => Ok(answer),
-            Some(errno) => Err(io::Error::from_raw_os_error(errno)),
+        let message = message.finish(number);
+        rustix::net::sendto(&self.socket, &message, SendFlags::empty(), &kernel)?;
+        loop {
+            let mut answer = vec![0; ANSWER_MAX];
+            let (length, _) = rustix::net::recv(&self.socket, &mut answer, RecvFlags::empty())?;
+            answer.truncate(length);
+            if number_of(&answer) != Some(number) {
+                // To a question that was given up, after a signal or for want of memory.
+                continue;
+            }
+            return match error_of(&answer) {
+                Some(0) | None => Ok(answer),
+                Some(errno) => Err(io::Error::from_raw_os_error(errno)),
+            };
         }
     }
 }
@@ -196,6 +214,11 @@ fn leads_nowhere(error: &io::Error) -> bool {
         libc::ENETDOWN,
     ]
     .contains(&errno)
+}
+
+/// The number of the question that an answer is for.
+fn number_of(answer: &[u8]) -> Option<u32> {
+    Some(u32::from_ne_bytes(*answer.get(8..)?.first_chunk()?))
 }
 
 /// The error number in an answer that is an error or an acknowledgement (0).
@@ -246,6 +269,20 @@ mod tests {
         let netlink = Netlink::open().unwrap();
         let place = netlink.place_of("127.0.0.1".parse().unwrap()).unwrap();
         assert_eq!(place, Place::Host);
+    }
+
+    #[test]
+    fn answer_to_an_earlier_question_is_passed_over() {
+        let netlink = Netlink::open().unwrap();
+        // A question that is given up after it was sent.
+        let given_up = Message::new(libc::RTM_GETROUTE, libc::NLM_F_REQUEST, &[u8::MAX; 12]);
+        let kernel = SocketAddrNetlink::new(0, 0);
+        let message = given_up.finish(u32::MAX);
+        rustix::net::sendto(&netlink.socket, &message, SendFlags::empty(), &kernel).unwrap();
+        for _ in 0..2 {
+            let place = netlink.place_of("127.0.0.1".parse().unwrap()).unwrap();
+            assert_eq!(place, Place::Host);
+        }
     }
 
     proptest! {

@@ -1,9 +1,11 @@
 //! The process that holds the other ends of all containers' devices.
 //!
-//! It is a child of the helper, in the host's network namespace, and ends with it. All it can do is
-//! dial: it has no capabilities, can write no file, and a system call filter applies to it.
+//! It is a child of the helper, in the host's network namespace, and ends with it. It can do little but
+//! dial: it has no capabilities, reads no file but those where the list of resolvers is, writes none,
+//! connects to no Unix socket, and the containers' system call filter applies to it.
 
-use std::io;
+use std::fmt;
+use std::io::{self, Write as _};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::rc::Rc;
@@ -14,6 +16,7 @@ use rustix::process::{Resource, Rlimit};
 use serde::{Deserialize, Serialize};
 use tokio::io::Interest;
 
+use super::descriptors::Descriptors;
 use super::netlink::Netlink;
 use super::resolvers::Resolvers;
 use super::rules::EgressRules;
@@ -77,12 +80,6 @@ pub(crate) fn run(
     rustix::process::setsid()?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = rustix::fs::open(root, flags, Mode::empty())?;
-    let world = Rc::new(World {
-        rules: order.rules,
-        connections: order.connections,
-        netlink: Netlink::open()?,
-        resolvers: Resolvers::new(root),
-    });
     let limit = rustix::process::getrlimit(Resource::Nofile);
     rustix::process::setrlimit(
         Resource::Nofile,
@@ -91,6 +88,13 @@ pub(crate) fn run(
             maximum: limit.maximum,
         },
     )?;
+    let world = Rc::new(World {
+        rules: order.rules,
+        connections: order.connections,
+        netlink: Netlink::open()?,
+        resolvers: Resolvers::new(root),
+        descriptors: Descriptors::within(limit.maximum),
+    });
     rustix::io::ioctl_fionbio(&control, true)?;
     keep_buffers_apart();
     confine()?;
@@ -101,7 +105,9 @@ pub(crate) fn run(
     tokio::task::LocalSet::new().block_on(&runtime, take_orders(control, world))
 }
 
-async fn take_orders(control: OwnedFd, world: Rc<World>) -> io::Result<()> {
+/// Takes over one container after the other until the helper is gone. One that cannot be taken over
+/// has no way out; those of others are not touched.
+pub(super) async fn take_orders(control: OwnedFd, world: Rc<World>) -> io::Result<()> {
     let control = watch(control, Interest::READABLE)?;
     let buffers = Rc::new(Buffers::new());
     let mut text = Vec::new();
@@ -109,17 +115,46 @@ async fn take_orders(control: OwnedFd, world: Rc<World>) -> io::Result<()> {
         let mut ready = control.readable().await?;
         let received = ready.try_io(|control| wire::receive::<Serve>(control.get_ref(), &mut text));
         let Ok(received) = received else { continue };
-        let Some((Serve, fds)) = received? else {
-            return Ok(());
+        let taken = match received {
+            Ok(Some((Serve, fds))) => take_over(fds, &world, &buffers),
+            Ok(None) => return Ok(()),
+            Err(error) if is_passing(&error) => Err(error),
+            Err(error) => return Err(error),
         };
-        let Ok([device, container, traffic]) = <[OwnedFd; 3]>::try_from(fds) else {
-            return Err(io::ErrorKind::InvalidData.into());
-        };
-        let tun = Tun::new(device, buffers.clone())?;
-        let container = watch(container, Interest::READABLE)?;
-        // Ends with its container, and this process with the helper.
-        tokio::task::spawn_local(serve(world.clone(), tun, Meter::new(traffic), container));
+        if let Err(error) = taken {
+            warn(format_args!("a container has no way out: {error}"));
+        }
     }
+}
+
+/// Tells whether the next message may well be received.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::InvalidData | io::ErrorKind::Interrupted | io::ErrorKind::OutOfMemory
+    )
+}
+
+/// Serves the container whose descriptors these are. The kernel leaves out those for which there is no room.
+fn take_over(fds: Vec<OwnedFd>, world: &Rc<World>, buffers: &Rc<Buffers>) -> io::Result<()> {
+    let full = io::ErrorKind::QuotaExceeded;
+    let [device, container, traffic] = <[OwnedFd; 3]>::try_from(fds).map_err(|_| full)?;
+    let share = world.descriptors.for_container(3).ok_or(full)?;
+    let tun = Tun::new(device, buffers.clone())?;
+    let container = watch(container, Interest::READABLE)?;
+    let served = serve(world.clone(), tun, Meter::new(traffic), container);
+    // Ends with its container, and this process with the helper.
+    tokio::task::spawn_local(async move {
+        served.await;
+        drop(share);
+    });
+    Ok(())
+}
+
+/// Tells what an operator may want to know. Standard error is the server's.
+pub(super) fn warn(text: fmt::Arguments<'_>) {
+    // If nobody hears it there is nobody else to tell.
+    let _told = writeln!(io::stderr(), "oxwhisk-egress: {text}");
 }
 
 /// Has the allocator take buffers of connections straight from the system and give them straight back:

@@ -16,23 +16,32 @@ const FILE_MAX: usize = 16 * 1024;
 #[derive(Debug)]
 pub(super) struct Resolvers {
     root: OwnedFd,
+    port: u16,
 }
 
 impl Resolvers {
     /// `root` is the host's root folder.
     pub(super) fn new(root: OwnedFd) -> Self {
-        Self { root }
+        Self { root, port: PORT }
+    }
+
+    /// `root` is a folder of a test, whose resolvers listen on a port of their own.
+    #[cfg(test)]
+    pub(super) fn on_port(root: OwnedFd, port: u16) -> Self {
+        Self { root, port }
     }
 
     /// Reads the list, which changes when the host moves between networks. Without one, a resolver on
     /// the host is assumed, as the C library does.
     pub(super) fn current(&self) -> Vec<SocketAddr> {
-        let servers = parse(&self.read().unwrap_or_default());
+        let mut servers = parse(&self.read().unwrap_or_default());
         if servers.is_empty() {
-            vec![(Ipv4Addr::LOCALHOST, PORT).into()]
-        } else {
-            servers
+            servers.push((Ipv4Addr::LOCALHOST, PORT).into());
         }
+        for server in &mut servers {
+            server.set_port(self.port);
+        }
+        servers
     }
 
     fn read(&self) -> rustix::io::Result<String> {

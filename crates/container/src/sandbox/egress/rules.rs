@@ -12,15 +12,17 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
 /// Lists of the settings. The longest prefix that holds an address decides; of equal ones, the refusal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// Private networks are refused with empty lists too. The default is empty lists.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EgressRules {
-    /// Networks that are opened: neighbours of the host, or parts of `deny`.
+    /// Networks that are opened: neighbours of the host, private networks or parts of `deny`.
     pub allow: Vec<IpNet>,
     /// Networks that are refused.
     pub deny: Vec<IpNet>,
 }
 
-/// Networks that are not the internet: private ones (RFC 1918, RFC 4193) and the shared range of
+/// Networks that are refused unless they, or parts of them, are allowed: those that are not the internet: private ones (RFC 1918, RFC 4193) and the shared range of
 /// carriers (RFC 6598).
 const PRIVATE: [IpNet; 5] = [
     v4(Ipv4Addr::new(10, 0, 0, 0), 8),
@@ -32,7 +34,7 @@ const PRIVATE: [IpNet; 5] = [
 
 /// What no setting opens, with the reason. The network of the containers' own tunnels is within
 /// `192.0.0.0/24` (RFC 6890: no such address is on the internet).
-const NEVER: [(IpNet, Refusal); 16] = [
+const NEVER: [(IpNet, Refusal); 17] = [
     (v4(Ipv4Addr::UNSPECIFIED, 8), Refusal::NoHost),
     (v4(Ipv4Addr::new(127, 0, 0, 0), 8), Refusal::Loopback),
     (v4(Ipv4Addr::new(169, 254, 0, 0), 16), Refusal::LinkLocal),
@@ -69,6 +71,11 @@ const NEVER: [(IpNet, Refusal); 16] = [
         v6(Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 32),
         Refusal::NoHost,
     ),
+    // NAT64 of a network of its own (RFC 8215): where in it the IPv4 address is, only the translator knows.
+    (
+        v6(Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0), 48),
+        Refusal::NoHost,
+    ),
     (v6(super::TUNNEL_V6, 64), Refusal::Tunnel),
 ];
 
@@ -78,16 +85,6 @@ const fn v4(address: Ipv4Addr, length: u8) -> IpNet {
 
 const fn v6(address: Ipv6Addr, length: u8) -> IpNet {
     IpNet::V6(Ipv6Net::new_assert(address, length))
-}
-
-impl Default for EgressRules {
-    /// Nothing is opened; private networks are refused.
-    fn default() -> Self {
-        Self {
-            allow: Vec::new(),
-            deny: PRIVATE.to_vec(),
-        }
-    }
 }
 
 /// Why an address is refused.
@@ -102,6 +99,8 @@ pub(crate) enum Refusal {
     Tunnel,
     /// In a list of the settings.
     Denied,
+    /// In a private network.
+    Private,
     /// One of the host's own addresses.
     Host,
     /// On a network to which the host is attached.
@@ -121,6 +120,7 @@ impl fmt::Display for Refusal {
             Self::NoHost => "no host",
             Self::Tunnel => "own network",
             Self::Denied => "denied by the settings",
+            Self::Private => "private network",
             Self::Host => "address of the host",
             Self::Neighbour => "neighbour of the host",
             Self::Nowhere => "no route",
@@ -150,16 +150,21 @@ impl EgressRules {
     pub(crate) fn judge(
         &self,
         address: IpAddr,
-        place: impl FnOnce(IpAddr) -> io::Result<Place>,
+        place: impl Fn(IpAddr) -> io::Result<Place>,
     ) -> Result<(), Refusal> {
         let address = address.to_canonical();
+        self.judge_one(address, &place)?;
+        // A translator on the way makes an IPv4 connection of it, and may well be the host.
+        embedded(address).map_or(Ok(()), |inner| self.judge_one(inner.into(), &place))
+    }
+
+    fn judge_one(
+        &self,
+        address: IpAddr,
+        place: impl Fn(IpAddr) -> io::Result<Place>,
+    ) -> Result<(), Refusal> {
         never(address)?;
-        let mut opened = self.listed(address)?;
-        if let Some(inner) = embedded(address) {
-            // A translator on the way makes an IPv4 connection of it.
-            never(IpAddr::V4(inner))?;
-            opened &= self.listed(IpAddr::V4(inner))?;
-        }
+        let opened = self.listed(address)?;
         match place(address) {
             Err(_) => Err(Refusal::Unknown),
             Ok(Place::Host) => Err(Refusal::Host),
@@ -176,10 +181,15 @@ impl EgressRules {
             let holding = nets.iter().filter(|net| net.contains(&address));
             holding.map(IpNet::prefix_len).max()
         };
-        match (longest(&self.allow), longest(&self.deny)) {
-            (allow, Some(deny)) if allow.is_none_or(|allow| allow <= deny) => Err(Refusal::Denied),
-            (allow, _) => Ok(allow.is_some()),
+        let allow = longest(&self.allow);
+        if longest(&self.deny).is_some_and(|deny| allow <= Some(deny)) {
+            return Err(Refusal::Denied);
         }
+        // Whoever names a private network means it; whoever allows everything does not.
+        if longest(&PRIVATE).is_some_and(|private| allow < Some(private)) {
+            return Err(Refusal::Private);
+        }
+        Ok(allow.is_some())
     }
 }
 
@@ -191,8 +201,8 @@ fn never(address: IpAddr) -> Result<(), Refusal> {
     found.map_or(Ok(()), |&(_, refusal)| Err(refusal))
 }
 
-/// The IPv4 address that an IPv6 address stands for: NAT64 (`64:ff9b::/96`, `64:ff9b:1::/48` with the
-/// address at the end) and 6to4 (`2002::/16`).
+/// The IPv4 address that an IPv6 address stands for: NAT64 (`64:ff9b::/96`) and 6to4 (`2002::/16`).
+/// Networks may have NAT64 prefixes of their own, of which nobody here can know.
 fn embedded(address: IpAddr) -> Option<Ipv4Addr> {
     let IpAddr::V6(address) = address else {
         return None;
@@ -200,7 +210,7 @@ fn embedded(address: IpAddr) -> Option<Ipv4Addr> {
     let join = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
     match address.segments() {
         [0x2002, high, low, ..] => Some(join(high, low)),
-        [0x64, 0xff9b, _, _, _, _, high, low] => Some(join(high, low)),
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(join(high, low)),
         _ => None,
     }
 }

@@ -14,6 +14,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::net::{TcpSocket, TcpStream, UnixStream};
 use tokio::task::JoinSet;
 
+use super::descriptors::{Descriptors, Share};
 use super::netlink::Netlink;
 use super::packet::{self, Content, Flow, Outgoing, Unreachable};
 use super::resolvers::{self, Resolvers};
@@ -22,13 +23,18 @@ use super::tcp::{Connection, Remote};
 use super::traffic::Meter;
 use super::tun::Tun;
 use super::udp::{self, Conversations};
-use super::{GATEWAY_V4, dns};
+use super::{GATEWAY_V4, dns, process};
 use crate::Traffic;
 
 /// How long a remote may take to accept a connection.
 const DIAL_PATIENCE: Duration = Duration::from_secs(30);
 /// Questions about names that a container may have open at once, in datagrams; more are not answered.
 const QUESTIONS: usize = 32;
+/// Descriptors of a connection: a pair of sockets and one to a resolver at most.
+const CONNECTION: usize = 3;
+/// What the kernel may hold of a connection in each direction: it takes double of what it is asked for.
+/// It would grow to many megabytes by itself.
+const KERNEL_BUFFER: u32 = 256 * 1024;
 /// Packets that are read before others get their turn.
 const TURNS: usize = 32;
 
@@ -40,6 +46,7 @@ pub(super) struct World {
     pub(super) connections: usize,
     pub(super) netlink: Netlink,
     pub(super) resolvers: Resolvers,
+    pub(super) descriptors: Descriptors,
 }
 
 /// What the tasks of one tunnel share; all run on one thread.
@@ -79,8 +86,10 @@ pub(super) async fn serve(world: Rc<World>, tun: Tun, meter: Meter, container: A
             _ended = container.readable() => break,
             Some(finished) = tasks.join_next() => {
                 // One that panicked has lost its own connection only.
-                let has_panicked = finished.is_err_and(|error| error.is_panic());
-                debug_assert!(!has_panicked, "a task of a tunnel panicked");
+                if let Err(error) = finished && error.is_panic() {
+                    process::warn(format_args!("a connection has failed: {error}"));
+                    debug_assert!(false, "a task of a tunnel panicked");
+                }
             }
             ready = shared.tun.readable() => {
                 let take = |packet: &[u8]| shared.take(packet, &mut tasks);
@@ -96,6 +105,11 @@ pub(super) async fn serve(world: Rc<World>, tun: Tun, meter: Meter, container: A
 }
 
 impl Shared {
+    /// Takes the descriptor of a conversation, if there are enough.
+    pub(super) fn descriptor(&self) -> Option<Share> {
+        self.world.descriptors.for_connection(1)
+    }
+
     /// Asks the rules about an address, and the host's routing.
     pub(super) fn permits(&self, address: IpAddr) -> Result<(), Unreachable> {
         let World { rules, netlink, .. } = &*self.world;
@@ -124,9 +138,12 @@ impl Shared {
             // Lost; whoever asks asks again.
             return;
         }
-        let (asked, question) = (Asked::new(self.clone()), question.to_vec());
+        let Some(share) = self.world.descriptors.for_connection(1) else {
+            return;
+        };
+        let (asked, question) = (Asked::new(self.clone(), share), question.to_vec());
         tasks.spawn_local(async move {
-            let shared = &asked.0;
+            let shared = &asked.shared;
             let answer = dns::answer_datagram(&shared.world.resolvers, &question).await;
             let received = answer.as_ref().map_or(0, Vec::len);
             if let Some(answer) = answer {
@@ -152,10 +169,17 @@ impl Shared {
                 self.tun.send(&packet::refuse(&flow, sequence));
             }
             None => {
+                let Some(share) = self.world.descriptors.for_connection(CONNECTION) else {
+                    return self.tun.send(&packet::refuse(&flow, sequence));
+                };
                 connections.insert(flow, Slot::Dialling);
                 let (shared, syn) = (self.clone(), syn.to_vec());
                 tasks.spawn_local(async move {
-                    let held = Held { shared, flow };
+                    let held = Held {
+                        shared,
+                        flow,
+                        _share: share,
+                    };
                     held.shared.connect(&held.flow, sequence, &syn).await;
                 });
             }
@@ -185,13 +209,6 @@ impl Shared {
         }
     }
 
-    /// Forgets a connection.
-    fn release(&self, flow: &Flow) {
-        let released = self.connections.borrow_mut().remove(flow);
-        // Only when the table is free again: more may end with it.
-        drop(released);
-    }
-
     /// Lives one connection from its first packet to its end.
     async fn connect(&self, flow: &Flow, sequence: u32, syn: &[u8]) {
         if flow.target == resolver() {
@@ -199,9 +216,13 @@ impl Shared {
                 return self.tun.send(&packet::refuse(flow, sequence));
             };
             let relayed = self.relay(flow, syn, Remote::Resolver(ours));
-            let served = dns::serve(theirs, &self.world.resolvers);
-            tokio::join!(relayed, served);
-            return;
+            // Of the two only the connection's end ends both: a resolver that has no more to say must not
+            // cut off its last answer, and an open question must not outlive whoever has asked it.
+            let served = async {
+                dns::serve(theirs, &self.world.resolvers).await;
+                std::future::pending().await
+            };
+            return tokio::select! { () = relayed => {}, () = served => {} };
         }
         let dialled = match self.permits(flow.target.ip()) {
             Ok(()) => dial(flow.target).await,
@@ -236,36 +257,44 @@ impl Shared {
                 .poll(context, &self.tun, &self.meter)
         })
         .await;
-        // The map's copy too, so that a resolver sees the end.
-        self.release(flow);
     }
 }
 
-/// A place in the table of connections, free again whatever way its task ends.
+/// A place in the table of connections, free again when its task ends, whatever way, and not before:
+/// what the table bounds is tasks with all they hold.
 struct Held {
     shared: Rc<Shared>,
     flow: Flow,
+    _share: Share,
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.shared.release(&self.flow);
+        let released = self.shared.connections.borrow_mut().remove(&self.flow);
+        // Only when the table is free again: more may end with it.
+        drop(released);
     }
 }
 
 /// One of the open questions, whatever way its task ends.
-struct Asked(Rc<Shared>);
+struct Asked {
+    shared: Rc<Shared>,
+    _share: Share,
+}
 
 impl Asked {
-    fn new(shared: Rc<Shared>) -> Self {
+    fn new(shared: Rc<Shared>, share: Share) -> Self {
         shared.questions.set(shared.questions.get() + 1);
-        Self(shared)
+        Self {
+            shared,
+            _share: share,
+        }
     }
 }
 
 impl Drop for Asked {
     fn drop(&mut self) {
-        let questions = &self.0.questions;
+        let questions = &self.shared.questions;
         questions.set(questions.get().saturating_sub(1));
     }
 }
@@ -281,6 +310,9 @@ async fn dial(target: SocketAddr) -> Result<TcpStream, Unreachable> {
             SocketAddr::V4(_) => TcpSocket::new_v4()?,
             SocketAddr::V6(_) => TcpSocket::new_v6()?,
         };
+        // Before connecting, which decides about the largest window.
+        socket.set_recv_buffer_size(KERNEL_BUFFER)?;
+        socket.set_send_buffer_size(KERNEL_BUFFER)?;
         let stream = socket.connect(target).await?;
         // The container's kernel has already decided what belongs into one packet.
         stream.set_nodelay(true)?;

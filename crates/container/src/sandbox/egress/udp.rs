@@ -20,6 +20,9 @@ use crate::Traffic;
 
 /// Conversations of a container at once; the one that rested longest makes room.
 const MOST: usize = 128;
+/// What the kernel may hold of a conversation in each direction: it takes double of what it is asked
+/// for, which is what sockets have where nobody has set it otherwise. Three of the longest datagrams.
+const KERNEL_BUFFER: usize = 104 * 1024;
 /// Rest after which a conversation is over.
 const IDLE: Duration = Duration::from_secs(60);
 /// Datagrams that are passed on before others get their turn.
@@ -78,10 +81,15 @@ impl Conversations {
         tasks: &mut JoinSet<()>,
     ) -> Result<Rc<UdpSocket>, Unreachable> {
         self.make_room();
+        let share = shared.descriptor().ok_or(Unreachable::Port)?;
         let socket = connected(flow.target).map_err(|error| unreachable_by(&error))?;
         let socket = Rc::new(socket);
         let used = Rc::new(Cell::new(Instant::now()));
-        let task = tasks.spawn_local(listen(shared.clone(), flow, socket.clone(), used.clone()));
+        let listening = listen(shared.clone(), flow, socket.clone(), used.clone());
+        let task = tasks.spawn_local(async move {
+            listening.await;
+            drop(share);
+        });
         let conversation = Conversation {
             socket: socket.clone(),
             used,
@@ -118,6 +126,8 @@ pub(super) fn connected(target: SocketAddr) -> io::Result<UdpSocket> {
     };
     let socket = std::net::UdpSocket::bind(any)?;
     socket.set_nonblocking(true)?;
+    rustix::net::sockopt::set_socket_recv_buffer_size(&socket, KERNEL_BUFFER)?;
+    rustix::net::sockopt::set_socket_send_buffer_size(&socket, KERNEL_BUFFER)?;
     socket.connect(target)?;
     UdpSocket::from_std(socket)
 }

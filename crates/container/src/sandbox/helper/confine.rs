@@ -3,12 +3,13 @@
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd,
-    Ruleset, RulesetAttr, RulesetCreatedAttr, Scope,
+    Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, Scope,
 };
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::process::{Gid, Resource, Rlimit, Uid};
 use rustix::thread::{CapabilitySet, CapabilitySets, UnshareFlags};
 
@@ -18,6 +19,11 @@ use crate::sandbox::wire::Limits;
 
 /// The user and group that a container's processes see themselves as.
 pub(super) const INNER_ID: u32 = 1000;
+
+/// Where lists of resolvers are: the folder of the file itself, those to which services of the host and
+/// WSL have it lead, and where it leads.
+const RESOLVER_LISTS: [&str; 4] = ["etc", "run", "mnt/wsl", "etc/resolv.conf"];
+const PATH_ONLY: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 
 /// Becomes an unprivileged user of the host and enters a user namespace that knows only this user.
 ///
@@ -66,10 +72,12 @@ fn unshare_user() -> rustix::io::Result<()> {
 }
 
 /// Leaves the calling process the right to use the network, and no other: an unprivileged user, no
-/// capabilities, no file to write or run, the containers' system call filter.
+/// capabilities, no file but below the folders where `host` lists its resolvers, and those only to
+/// read, no socket of another process, the containers' system call filter.
 pub(super) fn become_dialler(
     user: u32,
     privileged: bool,
+    host: &Path,
     filters: &Filters,
 ) -> std::io::Result<()> {
     let plain = |failure: Failure| std::io::Error::from_raw_os_error(failure.errno);
@@ -82,19 +90,34 @@ pub(super) fn become_dialler(
         rustix::thread::set_thread_res_uid(uid, uid, uid)?;
     }
     drop_capabilities().map_err(plain)?;
+    leave_resolver_lists(host)
+        .map_err(|_| std::io::Error::from(std::io::ErrorKind::PermissionDenied))?;
+    filters.apply_to_dialler().map_err(plain)
+}
+
+/// Bounds file access to reading where the list of resolvers is: the folders, as the files in them are
+/// replaced, and the file that is the list now, should it be elsewhere.
+fn leave_resolver_lists(host: &Path) -> Result<(), RulesetError> {
     let abi = ABI::V6;
-    let refused = |_| std::io::Error::from(std::io::ErrorKind::PermissionDenied);
-    // Reading stays allowed, for the list of resolvers.
+    let root = rustix::fs::open(host, PATH_ONLY, Mode::empty()).ok();
+    let open = |path| {
+        let (mode, within) = (Mode::empty(), ResolveFlags::IN_ROOT);
+        // What is not there has no list.
+        rustix::fs::openat2(root.as_ref()?, path, PATH_ONLY, mode, within).ok()
+    };
+    let rules = RESOLVER_LISTS.into_iter().filter_map(open);
+    let rules = rules.map(|fd| Ok::<_, RulesetError>(PathBeneath::new(fd, AccessFs::ReadFile)));
     let status = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
-        .handle_access(AccessFs::from_write(abi) | AccessFs::Execute)
-        .and_then(|rules| rules.handle_access(AccessNet::BindTcp))
-        .and_then(|rules| rules.scope(Scope::from_all(abi)))
-        .and_then(Ruleset::create)
-        .and_then(|rules| rules.no_new_privs(false).restrict_self());
+        .handle_access(AccessFs::from_all(abi))?
+        .handle_access(AccessNet::BindTcp)?
+        .scope(Scope::from_all(abi))?
+        .create()?
+        .add_rules(rules)?
+        .no_new_privs(false)
+        .restrict_self();
     // A kernel without Landlock has the other bounds; what it has is applied.
-    status.map(drop).map_err(refused)?;
-    filters.apply(true).map_err(plain)
+    status.map(drop)
 }
 
 /// Gives up all capabilities for good.
@@ -218,4 +241,71 @@ pub(super) fn restrict_files() -> Result<(), Failure> {
 pub(super) fn open_proc() -> Result<OwnedFd, Failure> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     rustix::fs::open("/proc", flags, Mode::empty()).in_step("open `/proc`")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+    use std::net::{TcpListener, TcpStream};
+    use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+
+    use super::*;
+
+    /// What a dialler may still do, tried on a thread that becomes one.
+    #[test]
+    fn dialler_reads_resolver_lists_and_connects_to_the_internet_only() {
+        let host = tempfile::tempdir().unwrap();
+        let path = |name: &str| host.path().join(name);
+        for folder in ["etc", "home"] {
+            std::fs::create_dir(path(folder)).unwrap();
+        }
+        std::fs::write(path("home/list"), "list").unwrap();
+        // Absolute within the host's root.
+        std::os::unix::fs::symlink("/home/list", path("etc/resolv.conf")).unwrap();
+        std::fs::write(path("etc/other"), "list").unwrap();
+        std::fs::write(path("home/secret"), "secret").unwrap();
+        let _unix = UnixListener::bind(path("etc/socket")).unwrap();
+        let internet = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = internet.local_addr().unwrap();
+        let filters = Filters::compile().unwrap();
+        let dialler = || {
+            become_dialler(0, false, host.path(), &filters).unwrap();
+            let kind = |error: std::io::Error| error.kind();
+            let read = ["home/list", "etc/other", "home/secret"]
+                .map(|name| std::fs::read_to_string(path(name)).map_err(kind));
+            let listed = std::fs::read_dir(path("etc")).map(drop).map_err(kind);
+            let written = std::fs::write(path("etc/new"), "x").map_err(kind);
+            let unix = UnixStream::connect(path("etc/socket"))
+                .map(drop)
+                .map_err(kind);
+            // A connected one could be connected again, or send elsewhere.
+            let datagrams = UnixDatagram::pair().map(drop).map_err(kind);
+            let raw = rustix::net::socketpair(
+                rustix::net::AddressFamily::UNIX,
+                rustix::net::SocketType::RAW,
+                rustix::net::SocketFlags::CLOEXEC,
+                None,
+            );
+            let raw = raw.map(drop).map_err(|errno| kind(errno.into()));
+            let pair = UnixStream::pair().map(drop).map_err(kind);
+            let dialled = TcpStream::connect(address).map(drop).map_err(kind);
+            (
+                read,
+                [listed, written],
+                [unix, datagrams, raw],
+                [pair, dialled],
+            )
+        };
+        let (read, files, sockets, open) =
+            std::thread::scope(|scope| scope.spawn(dialler).join().unwrap());
+        let denied = Err(ErrorKind::PermissionDenied);
+        assert_eq!(sockets, [denied; 3]);
+        assert_eq!(open, [Ok(()); 2]);
+        let [list, other, secret] = read;
+        assert_eq!([list.as_deref(), other.as_deref()], [Ok("list"); 2]);
+        if landlock_version() > 0 {
+            assert_eq!(secret, Err(ErrorKind::PermissionDenied));
+            assert_eq!(files, [denied; 2]);
+        }
+    }
 }

@@ -331,8 +331,19 @@ impl Helper {
         child: Child,
         network: Option<Network>,
     ) -> Result<(), Failure> {
+        let announced = self.hand_over(&child, network.as_ref());
+        if announced.is_err() {
+            // Nobody knows of it, and it ends like any other; it may just have ended by itself.
+            let _ = rustix::process::pidfd_send_signal(&child.pidfd, Signal::KILL);
+        }
+        self.children.insert(pid, child);
+        announced
+    }
+
+    /// Gives the container's way out to the process that serves it, and the rest to the server.
+    fn hand_over(&mut self, child: &Child, network: Option<&Network>) -> Result<(), Failure> {
         let freezer = self.groups.freezer(&child.group);
-        let device = network.as_ref().and_then(|network| network.device.as_ref());
+        let device = network.and_then(|network| network.device.as_ref());
         let traffic = match (&mut self.way_out, device) {
             (Some(way_out), Some(device)) => {
                 let traffic = traffic::file().in_step("count the traffic")?;
@@ -344,7 +355,7 @@ impl Helper {
         let fds: Vec<BorrowedFd<'_>> = [
             Some(&child.pidfd),
             freezer.as_ref(),
-            network.as_ref().map(|network| &network.listener),
+            network.map(|network| &network.listener),
             traffic.as_ref(),
         ]
         .into_iter()
@@ -357,9 +368,7 @@ impl Helper {
             listener: network.is_some(),
             traffic: traffic.is_some(),
         };
-        let sent = self.report(&report, &fds);
-        self.children.insert(pid, child);
-        sent
+        self.report(&report, &fds)
     }
 
     fn signal_all(&self, serial: u64, signal: Signal) -> rustix::io::Result<()> {

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::spawn::{fork_plain, last_error, leave};
 use super::{Failure, InStep};
 use crate::sandbox::egress::netlink::Netlink;
+use crate::sandbox::egress::process::close_all_but;
 use crate::sandbox::egress::{
     CONTAINER_V4, CONTAINER_V6, GATEWAY_V4, GATEWAY_V6, PREFIX_V4, PREFIX_V6, tun,
 };
@@ -72,7 +73,9 @@ impl NetworkPool {
             rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
                 .in_step(STEP)?;
         if fork_plain().in_step(STEP)?.is_none() {
-            drop(ours);
+            // Of all descriptors of the helper it keeps one: whoever waits for the end of another, such as
+            // the egress process for that of its orders, would wait for the maker's end too.
+            close_all_but(theirs.as_fd());
             make_networks(&theirs, port, kind);
         }
         let mut pool = Self {

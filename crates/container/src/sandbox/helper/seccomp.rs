@@ -37,6 +37,8 @@ pub(super) struct Filters {
     programs: [BpfProgram; 2],
     /// Applied where nothing else bounds memory that no process has mapped.
     unmapped: BpfProgram,
+    /// Applied to who dials for containers.
+    local: BpfProgram,
 }
 
 impl Filters {
@@ -46,9 +48,7 @@ impl Filters {
             step: "compile the system call filter",
             errno: libc::ENOSYS,
         };
-        compile()
-            .map(|(programs, unmapped)| Self { programs, unmapped })
-            .map_err(|_| failure)
+        compile().map_err(|_| failure)
     }
 
     /// Applies the filters to the calling thread and what it starts.
@@ -56,16 +56,22 @@ impl Filters {
     /// Without a control group for memory, calls are refused by which memory is used without being mapped.
     pub(super) fn apply(&self, memory_group: bool) -> Result<(), Failure> {
         let unmapped = (!memory_group).then_some(&self.unmapped);
-        for program in self.programs.iter().chain(unmapped) {
-            let applied =
-                seccompiler::apply_filter(program).map_err(|_| std::io::Error::last_os_error());
-            applied.in_step("apply the system call filter")?;
-        }
-        Ok(())
+        self.programs.iter().chain(unmapped).try_for_each(apply)
+    }
+
+    /// Applies the filters, and one more: no socket that reaches other processes of the host.
+    pub(super) fn apply_to_dialler(&self) -> Result<(), Failure> {
+        let mut programs = self.programs.iter().chain([&self.local]);
+        programs.try_for_each(apply)
     }
 }
 
-fn compile() -> Result<([BpfProgram; 2], BpfProgram), seccompiler::BackendError> {
+fn apply(program: &BpfProgram) -> Result<(), Failure> {
+    let applied = seccompiler::apply_filter(program).map_err(|_| std::io::Error::last_os_error());
+    applied.in_step("apply the system call filter")
+}
+
+fn compile() -> Result<Filters, seccompiler::BackendError> {
     let architecture: TargetArch = std::env::consts::ARCH.try_into()?;
     let refused = SeccompFilter::new(
         refused_arguments()?,
@@ -81,10 +87,17 @@ fn compile() -> Result<([BpfProgram; 2], BpfProgram), seccompiler::BackendError>
         refusal(libc::ENOSYS),
         architecture,
     )?;
-    Ok((
-        [by_number(architecture), refused.try_into()?],
-        unmapped.try_into()?,
-    ))
+    let local = SeccompFilter::new(
+        local_sockets()?,
+        SeccompAction::Allow,
+        refusal(libc::EPERM),
+        architecture,
+    )?;
+    Ok(Filters {
+        programs: [by_number(architecture), refused.try_into()?],
+        unmapped: unmapped.try_into()?,
+        local: local.try_into()?,
+    })
 }
 
 fn refusal(errno: i32) -> SeccompAction {
@@ -250,6 +263,27 @@ fn refused_arguments() -> Result<Rules, seccompiler::BackendError> {
         )?])?],
     );
     Ok(rules)
+}
+
+/// Unix sockets that may be connected to others: all but pairs of streams.
+fn local_sockets() -> Result<Rules, seccompiler::BackendError> {
+    // The kernel ignores the other bits.
+    const KIND: u64 = 0xf;
+    let argument = |index, operator, value: i32| {
+        let value = u64::from(value.unsigned_abs());
+        SeccompCondition::new(index, SeccompCmpArgLen::Dword, operator, value)
+    };
+    let unix = || argument(0, SeccompCmpOp::Eq, libc::AF_UNIX);
+    let mut pairs = Vec::new();
+    // A raw one is one of datagrams.
+    for kind in [libc::SOCK_DGRAM, libc::SOCK_RAW] {
+        let is_kind = argument(1, SeccompCmpOp::MaskedEq(KIND), kind)?;
+        pairs.push(SeccompRule::new(vec![unix()?, is_kind])?);
+    }
+    Ok(Rules::from([
+        (libc::SYS_socket, vec![SeccompRule::new(vec![unix()?])?]),
+        (libc::SYS_socketpair, pairs),
+    ]))
 }
 
 #[cfg(test)]

@@ -68,8 +68,9 @@ impl WayOut {
         let (control, theirs) = Control::pair().in_step(STEP)?;
         if fork_plain().in_step(STEP)?.is_none() {
             process::close_all_but(theirs.as_fd());
-            let confine = || confine::become_dialler(USER, privileged, filters);
-            let ended = process::run(theirs, order, Path::new("/host"), confine);
+            let host = Path::new("/host");
+            let confine = || confine::become_dialler(USER, privileged, host, filters);
+            let ended = process::run(theirs, order, host, confine);
             leave(i32::from(ended.is_err()));
         }
         Ok(Self {
@@ -87,11 +88,19 @@ impl WayOut {
         traffic: &OwnedFd,
         filters: &Filters,
     ) -> Result<(), Failure> {
-        if self.control.serve(device, container, traffic).is_ok() {
-            return Ok(());
+        match self.control.serve(device, container, traffic) {
+            Err(error) if has_ended(&error) => {}
+            // It lives, and serves others: it may only be too busy to take one more.
+            served => return served.in_step("hand over the tunnel device"),
         }
-        // It has ended, and the ways out of earlier containers with it; new ones get another.
+        // The ways out of earlier containers have ended with it; new ones get another.
         *self = Self::start(self.order.clone(), self.privileged, filters)?;
         self.control.serve(device, container, traffic).in_step(STEP)
     }
+}
+
+/// Tells whether an error means that nobody is at the other end.
+fn has_ended(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected};
+    matches!(error.kind(), BrokenPipe | ConnectionReset | NotConnected)
 }

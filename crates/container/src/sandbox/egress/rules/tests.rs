@@ -48,12 +48,12 @@ fn only_hosts_of_the_internet_are_open_by_default() {
         ("168.63.129.16", Some(Refusal::Metadata)),
         ("fd00:ec2::254", Some(Refusal::Metadata)),
         ("fd20:ce::254", Some(Refusal::Metadata)),
-        ("10.1.2.3", Some(Refusal::Denied)),
-        ("172.31.0.1", Some(Refusal::Denied)),
+        ("10.1.2.3", Some(Refusal::Private)),
+        ("172.31.0.1", Some(Refusal::Private)),
         ("172.32.0.1", None),
-        ("192.168.7.7", Some(Refusal::Denied)),
-        ("100.64.0.1", Some(Refusal::Denied)),
-        ("fd12::1", Some(Refusal::Denied)),
+        ("192.168.7.7", Some(Refusal::Private)),
+        ("100.64.0.1", Some(Refusal::Private)),
+        ("fd12::1", Some(Refusal::Private)),
     ];
     for (address, expected) in cases {
         assert_eq!(
@@ -69,12 +69,15 @@ fn ipv4_address_in_an_ipv6_address_is_judged_too() {
     let cases = [
         ("::ffff:127.0.0.1", Some(Refusal::Loopback)),
         ("::ffff:169.254.169.254", Some(Refusal::LinkLocal)),
-        ("::ffff:10.0.0.1", Some(Refusal::Denied)),
+        ("::ffff:10.0.0.1", Some(Refusal::Private)),
         ("::ffff:203.0.113.5", None),
         ("64:ff9b::127.0.0.1", Some(Refusal::Loopback)),
-        ("64:ff9b::10.0.0.1", Some(Refusal::Denied)),
+        ("64:ff9b::10.0.0.1", Some(Refusal::Private)),
         ("64:ff9b::203.0.113.5", None),
-        ("64:ff9b:1::169.254.169.254", Some(Refusal::LinkLocal)),
+        ("64:ff9b:1::169.254.169.254", Some(Refusal::NoHost)),
+        // The same within a prefix of 48 bits; what is at the end says nothing.
+        ("64:ff9b:1:a9fe:a9:fe00:808:808", Some(Refusal::NoHost)),
+        ("2002:cb00:7105::1", None),
         ("2002:7f00:1::1", Some(Refusal::Loopback)),
         ("2002:a9fe:a9fe::1", Some(Refusal::LinkLocal)),
         ("2001:0:1:2::3", Some(Refusal::NoHost)),
@@ -85,6 +88,37 @@ fn ipv4_address_in_an_ipv6_address_is_judged_too() {
             expected,
             "{address}"
         );
+    }
+}
+
+#[test]
+fn routing_is_asked_about_the_ipv4_address_in_an_ipv6_address() {
+    let host: IpAddr = "203.0.113.5".parse().unwrap();
+    let neighbour: IpAddr = "203.0.113.9".parse().unwrap();
+    let place = |address| {
+        Ok(match address {
+            address if address == host => Place::Host,
+            address if address == neighbour => Place::Neighbour,
+            _ => Place::Beyond,
+        })
+    };
+    let opening = rules(&["203.0.113.0/24"], &[]);
+    let cases = [
+        (
+            "64:ff9b::203.0.113.5",
+            Err(Refusal::Host),
+            Err(Refusal::Host),
+        ),
+        ("64:ff9b::203.0.113.9", Err(Refusal::Neighbour), Ok(())),
+        ("64:ff9b::203.0.114.1", Ok(()), Ok(())),
+        ("2002:cb00:7105::1", Err(Refusal::Host), Err(Refusal::Host)),
+        ("2002:cb00:7109::1", Err(Refusal::Neighbour), Ok(())),
+    ];
+    for (address, by_default, opened) in cases {
+        let address = address.parse().unwrap();
+        let judged = EgressRules::default().judge(address, place);
+        assert_eq!(judged, by_default, "{address}");
+        assert_eq!(opening.judge(address, place), opened, "{address}");
     }
 }
 
@@ -132,6 +166,24 @@ fn longest_prefix_decides_between_the_lists() {
     ];
     for (address, expected) in cases {
         assert_eq!(refusal(&rules, address), expected, "{address}");
+    }
+}
+
+#[test]
+fn denying_something_else_opens_no_private_network() {
+    let cases = [
+        (&[][..], "10.1.2.3", Some(Refusal::Private)),
+        (&[], "203.0.113.5", Some(Refusal::Denied)),
+        (&["0.0.0.0/0"], "10.1.2.3", Some(Refusal::Private)),
+        (&["10.0.0.0/8"], "10.1.2.3", None),
+        (&["10.1.0.0/16"], "10.1.2.3", None),
+        (&["10.1.0.0/16"], "10.2.2.3", Some(Refusal::Private)),
+        (&["10.0.0.0/8"], "192.168.1.1", Some(Refusal::Private)),
+        (&["fc00::/7"], "fd12::1", None),
+    ];
+    for (allow, address, expected) in cases {
+        let rules = rules(allow, &["203.0.113.0/24"]);
+        assert_eq!(refusal(&rules, address), expected, "{allow:?} {address}");
     }
 }
 

@@ -1,13 +1,13 @@
 //! The whole path of packets, with the test in the place of a container's kernel.
 
 use std::future::Future;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use proptest::prelude::*;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{IpAddress, IpRepr, Ipv4Packet, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber};
-use tokio::io::Interest;
+use tokio::io::{AsyncWriteExt as _, Interest};
 use tokio::task::LocalSet;
 
 use super::*;
@@ -57,8 +57,9 @@ impl Kernel {
 
     /// Asks what is answered without asking anybody, and waits for the answer among all that comes.
     async fn is_served(&self, number: u8) -> bool {
-        let mut question = vec![number, 77, 0x28, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-        question.extend(b"\x01a\x00\x00\x01\x00\x01");
+        let mut question = question(number);
+        // A kind of question that the tunnel does not pass on.
+        question[2] = 0x28;
         let flow = Flow {
             port: 4000,
             target: resolver(),
@@ -91,38 +92,54 @@ impl Kernel {
     }
 }
 
-/// Runs a test with a tunnel that refuses every address, then expects that the tunnel ends with the container.
-fn with_tunnel<T: Future<Output = Kernel>>(test: impl FnOnce(Kernel) -> T) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    LocalSet::new().block_on(&runtime, async {
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let (ours, theirs) =
-            rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
-                .unwrap();
-        let (ended, alive) = rustix::pipe::pipe().unwrap();
-        let root = std::fs::File::open("/").unwrap();
-        let world = World {
+/// What a test may want otherwise.
+struct Host {
+    resolvers: Resolvers,
+    /// Where the resolvers are named, until the test has ended.
+    folder: Option<tempfile::TempDir>,
+    descriptors: Descriptors,
+}
+
+impl Host {
+    /// Where every address is refused.
+    fn world(self) -> World {
+        World {
             rules: EgressRules {
                 allow: vec![],
                 deny: vec!["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()],
             },
             connections: 8,
             netlink: Netlink::open().unwrap(),
+            resolvers: self.resolvers,
+            descriptors: self.descriptors,
+        }
+    }
+}
+
+impl Default for Host {
+    fn default() -> Self {
+        let root = std::fs::File::open("/").unwrap();
+        Self {
             resolvers: Resolvers::new(root.into()),
-        };
-        let file = traffic::file().unwrap();
-        let kernel = Kernel {
-            device: watch(ours, Interest::READABLE | Interest::WRITABLE).unwrap(),
-            alive: Some(alive),
-            traffic: file.try_clone().unwrap(),
-        };
-        let tun = Tun::new(theirs, Rc::new(Buffers::new())).unwrap();
+            folder: None,
+            descriptors: Descriptors::within(None),
+        }
+    }
+}
+
+/// Runs a test with a tunnel that refuses every address, then expects that the tunnel ends with the container.
+fn with_tunnel<T: Future<Output = Kernel>>(test: impl FnOnce(Kernel) -> T) {
+    with_tunnel_on(Host::default(), test);
+}
+
+fn with_tunnel_on<T: Future<Output = Kernel>>(mut host: Host, test: impl FnOnce(Kernel) -> T) {
+    let folder = host.folder.take();
+    on_one_thread(async {
+        let world = Rc::new(host.world());
+        let (kernel, device, ended, file) = container();
+        let tun = Tun::new(device, Rc::new(Buffers::new())).unwrap();
         let container = watch(ended, Interest::READABLE).unwrap();
-        let tunnel =
-            tokio::task::spawn_local(serve(Rc::new(world), tun, Meter::new(file), container));
+        let tunnel = tokio::task::spawn_local(serve(world, tun, Meter::new(file), container));
         let mut kernel = test(kernel).await;
         drop(kernel.alive.take());
         tokio::time::timeout(PATIENCE, tunnel)
@@ -133,6 +150,36 @@ fn with_tunnel<T: Future<Output = Kernel>>(test: impl FnOnce(Kernel) -> T) {
         let closed = async { while kernel.receive().await.is_some() {} };
         tokio::time::timeout(PATIENCE, closed).await.unwrap();
     });
+    drop(folder);
+}
+
+fn on_one_thread(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    LocalSet::new().block_on(&runtime, test);
+}
+
+/// A container's side, and what serving it takes: its device, what ends with it, and its numbers.
+fn container() -> (Kernel, OwnedFd, OwnedFd, OwnedFd) {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let (ours, theirs) =
+        rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
+    let (ended, alive) = rustix::pipe::pipe().unwrap();
+    let file = traffic::file().unwrap();
+    let kernel = Kernel {
+        device: watch(ours, Interest::READABLE | Interest::WRITABLE).unwrap(),
+        alive: Some(alive),
+        traffic: file.try_clone().unwrap(),
+    };
+    (kernel, theirs, ended, file)
+}
+
+/// A question about the name `a`, with a number.
+fn question(number: u8) -> Vec<u8> {
+    let header = [number, 77, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    [&header[..], b"\x01a\x00\x00\x01\x00\x01"].concat()
 }
 
 /// A TCP packet from the container.
@@ -178,11 +225,16 @@ async fn opened(kernel: &Kernel, flow: &Flow) -> i32 {
         tcp.window_scale = Some(7);
     };
     kernel.send(&segment(flow, syn, &[])).await;
-    let answer = kernel.receive().await.unwrap();
-    let ip = Ipv4Packet::new_checked(&answer[..]).unwrap();
-    let tcp = TcpPacket::new_checked(ip.payload()).unwrap();
-    assert!(tcp.syn() && tcp.ack(), "{tcp}");
-    tcp.seq_number().0
+    loop {
+        let answer = kernel.receive().await.unwrap();
+        let ip = Ipv4Packet::new_checked(&answer[..]).unwrap();
+        let tcp = TcpPacket::new_checked(ip.payload()).unwrap();
+        assert!(!tcp.rst(), "{tcp}");
+        // Others belong to an earlier connection.
+        if tcp.syn() && tcp.ack() {
+            return tcp.seq_number().0;
+        }
+    }
 }
 
 fn to_resolver(port: u16) -> Flow {
@@ -198,12 +250,186 @@ fn connections_to_the_resolver_are_bounded_like_others() {
         for port in 1..=8 {
             opened(&kernel, &to_resolver(port)).await;
         }
-        let syn = |tcp: &mut TcpRepr<'_>| tcp.control = TcpControl::Syn;
-        kernel.send(&segment(&to_resolver(9), syn, &[])).await;
-        let answer = kernel.receive().await.unwrap();
-        assert!(TcpPacket::new_checked(&answer[20..]).unwrap().rst());
+        assert!(is_refused(&kernel, 9).await);
         assert_eq!(traffic::read(&kernel.traffic).unwrap().connections, 8);
         kernel
+    });
+}
+
+/// A resolver that accepts connections and never answers.
+fn silent_resolver() -> (std::net::TcpListener, Host) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let root = tempfile::tempdir().unwrap();
+    std::fs::create_dir(root.path().join("etc")).unwrap();
+    std::fs::write(
+        root.path().join("etc/resolv.conf"),
+        "nameserver 127.0.0.1\n",
+    )
+    .unwrap();
+    let folder = std::fs::File::open(root.path()).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let host = Host {
+        resolvers: Resolvers::on_port(folder.into(), port),
+        folder: Some(root),
+        ..Host::default()
+    };
+    (listener, host)
+}
+
+#[test]
+fn question_ends_with_the_connection_on_which_it_was_asked() {
+    // Sooner than the resolver's patience with the server ends.
+    const SOON: Duration = Duration::from_secs(2);
+    let (listener, host) = silent_resolver();
+    with_tunnel_on(host, |kernel| async {
+        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+        for _ in 0..3 {
+            // The same port each time: nothing of the one before takes anything from the next.
+            let flow = to_resolver(5);
+            let first = opened(&kernel, &flow).await;
+            let acknowledged = Some(TcpSeqNumber(first.wrapping_add(1)));
+            let question = [&[0, 19][..], &question(7)].concat();
+            let asks = |tcp: &mut TcpRepr<'_>| {
+                tcp.seq_number = TcpSeqNumber(1);
+                tcp.ack_number = acknowledged;
+            };
+            kernel.send(&segment(&flow, asks, &question)).await;
+            let (upstream, _) = tokio::time::timeout(PATIENCE, listener.accept())
+                .await
+                .unwrap()
+                .unwrap();
+            let resets = |tcp: &mut TcpRepr<'_>| {
+                tcp.control = TcpControl::Rst;
+                tcp.seq_number = TcpSeqNumber(1 + 21);
+                tcp.ack_number = acknowledged;
+            };
+            kernel.send(&segment(&flow, resets, &[])).await;
+            let ended = async {
+                // The question, then the end.
+                let mut bytes = [0; 64];
+                loop {
+                    upstream.readable().await.unwrap();
+                    match upstream.try_read(&mut bytes) {
+                        Ok(0) => return,
+                        Ok(_) => {}
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                        Err(_reset) => return,
+                    }
+                }
+            };
+            let ended = tokio::time::timeout(SOON, ended).await;
+            ended.expect("the server is asked no longer");
+        }
+        kernel
+    });
+}
+
+/// What the tunnel answers to the first packet of a connection to the resolver: whether it refuses.
+async fn is_refused(kernel: &Kernel, port: u16) -> bool {
+    let syn = |tcp: &mut TcpRepr<'_>| tcp.control = TcpControl::Syn;
+    kernel.send(&segment(&to_resolver(port), syn, &[])).await;
+    let answer = kernel.receive().await.unwrap();
+    TcpPacket::new_checked(&answer[20..]).unwrap().rst()
+}
+
+#[test]
+fn connections_for_which_descriptors_are_missing_are_refused() {
+    let host = Host {
+        // Room for two, and what is kept for containers.
+        descriptors: Descriptors::within(Some(64 + 8)),
+        ..Host::default()
+    };
+    with_tunnel_on(host, |kernel| async {
+        opened(&kernel, &to_resolver(1)).await;
+        let second = opened(&kernel, &to_resolver(2)).await;
+        assert!(is_refused(&kernel, 3).await);
+        let resets = |tcp: &mut TcpRepr<'_>| {
+            tcp.control = TcpControl::Rst;
+            tcp.seq_number = TcpSeqNumber(1);
+            tcp.ack_number = Some(TcpSeqNumber(second.wrapping_add(1)));
+        };
+        kernel.send(&segment(&to_resolver(2), resets, &[])).await;
+        let freed = async { while is_refused(&kernel, 4).await {} };
+        tokio::time::timeout(PATIENCE, freed).await.unwrap();
+        kernel
+    });
+}
+
+#[test]
+fn container_that_cannot_be_taken_over_does_not_end_the_others() {
+    let (helper, control) = rustix::net::socketpair(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
+        None,
+    )
+    .unwrap();
+    on_one_thread(async {
+        let world = Host::default().world();
+        let process = tokio::task::spawn_local(process::take_orders(control, Rc::new(world)));
+        let (kernel, device, ended, file) = container();
+        let plain = tempfile::tempfile().unwrap();
+        let orders: [&[BorrowedFd<'_>]; 4] = [
+            // Cut short, as by a full table.
+            &[device.as_fd()],
+            &[],
+            // Nothing that can be waited for.
+            &[plain.as_fd(), plain.as_fd(), plain.as_fd()],
+            &[device.as_fd(), ended.as_fd(), file.as_fd()],
+        ];
+        crate::sandbox::wire::send(&helper, &"nonsense", &[]).unwrap();
+        for fds in orders {
+            crate::sandbox::wire::send(&helper, &(), fds).unwrap();
+        }
+        assert!(kernel.is_served(3).await);
+        drop(helper);
+        let ended = tokio::time::timeout(PATIENCE, process).await.unwrap();
+        ended.unwrap().unwrap();
+    });
+}
+
+/// What the kernel may hold of a socket, received and to send.
+fn held_by_the_kernel(socket: impl AsFd) -> [usize; 2] {
+    let socket = socket.as_fd();
+    [
+        rustix::net::sockopt::socket_recv_buffer_size(socket).unwrap(),
+        rustix::net::sockopt::socket_send_buffer_size(socket).unwrap(),
+    ]
+}
+
+#[test]
+fn buffers_of_the_kernel_are_bounded() {
+    on_one_thread(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stream, accepted) = tokio::join!(dial(address), listener.accept());
+        let (mut accepted, _) = accepted.unwrap();
+        let stream = stream.unwrap();
+        // Neither do they grow while bytes are moved.
+        let block = vec![7; 1 << 16];
+        let writes = async {
+            for _ in 0..256 {
+                accepted.write_all(&block).await.unwrap();
+            }
+            drop(accepted);
+        };
+        let reads = async {
+            let mut bytes = vec![0; 1 << 16];
+            loop {
+                stream.readable().await.unwrap();
+                if matches!(stream.try_read(&mut bytes), Ok(0)) {
+                    return;
+                }
+            }
+        };
+        tokio::join!(writes, reads);
+        for size in held_by_the_kernel(&stream) {
+            assert!(size <= 512 << 10, "{size} of a connection");
+        }
+        for size in held_by_the_kernel(udp::connected(address).unwrap()) {
+            assert!(size <= 208 << 10, "{size} of a conversation");
+        }
     });
 }
 
