@@ -1,5 +1,6 @@
 //! From a request to run an action to its outcome.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,22 +38,26 @@ impl ResolvedAction {
         Duration::from_millis(u64::from(self.action.limits.timeout.unsigned_abs()))
     }
 
-    /// True if callers may not give this argument. Source: invocation §2.2.
-    pub(crate) fn is_final(&self, key: &str) -> bool {
-        self.action.has_final_parameters()
-            && self
-                .parameters
-                .get(key)
-                .is_some_and(|value| !value.is_null())
+    /// Returns the names of arguments that callers may not give. Source: invocation §2.2.
+    pub(crate) fn finals(&self) -> HashSet<&str> {
+        if !self.action.has_final_parameters() {
+            return HashSet::new();
+        }
+        let defined = self
+            .parameters
+            .iter()
+            .filter(|parameter| !parameter.value.is_null());
+        defined.map(|parameter| &*parameter.key).collect()
     }
 
     /// Refuses arguments that callers may not give.
     pub(crate) fn check_final(&self, payload: &Json) -> Result<(), ApiError> {
-        if !self.action.has_final_parameters() {
+        let finals = self.finals();
+        if finals.is_empty() {
             return Ok(());
         }
         let given = payload.members().unwrap_or_default();
-        if given.iter().any(|(key, _)| self.is_final(key)) {
+        if given.iter().any(|(key, _)| finals.contains(key)) {
             return Err(ApiError::new(
                 StatusCode::BAD_REQUEST,
                 messages::PARAMETERS_NOT_ALLOWED,

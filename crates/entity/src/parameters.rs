@@ -1,6 +1,6 @@
 //! Parameters and annotations: arrays of `{"key", "value"}`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -124,12 +124,9 @@ impl Parameters {
     /// Returns this set without some keys.
     #[must_use]
     pub fn without(&self, keys: &[String]) -> Self {
-        Self::new(
-            self.0
-                .iter()
-                .filter(|entry| !keys.contains(&entry.key))
-                .cloned(),
-        )
+        let keys: HashSet<&str> = keys.iter().map(String::as_str).collect();
+        let kept = |entry: &&Parameter| !keys.contains(&*entry.key);
+        Self::new(self.0.iter().filter(kept).cloned())
     }
 
     /// Iterates over the entries.
@@ -155,11 +152,10 @@ impl Parameters {
     /// Returns the entries as the members of an object.
     #[must_use]
     pub fn to_members(&self) -> Members {
-        let mut members = Members::default();
         self.0
             .iter()
-            .for_each(|entry| members.set(entry.key.clone(), entry.value.clone()));
-        members
+            .map(|entry| (entry.key.clone(), entry.value.clone()))
+            .collect()
     }
 }
 
@@ -245,6 +241,29 @@ mod tests {
         ] {
             assert_eq!(read(bad), Err(ParametersError), "{bad}");
         }
+    }
+
+    /// Each step by itself takes as long as the set; all of them together would keep a server from answering.
+    #[test]
+    fn large_sets_are_merged() {
+        let text = |from: usize| -> String {
+            let entry = |n| format!("{{\"key\":\"k{n}\",\"value\":{n}}}");
+            format!(
+                "[{}]",
+                (from..from + 60_000)
+                    .map(entry)
+                    .collect::<Vec<_>>()
+                    .join(",")
+            )
+        };
+        let (under, over) = (read(&text(0)).unwrap(), read(&text(30_000)).unwrap());
+        let merged = under.merged(&over);
+        assert_eq!(merged.to_members().len(), 90_000);
+        assert_eq!(under.to_members().merged(over.to_members()).len(), 90_000);
+        let keys: Vec<String> = (0..60_000).map(|n| format!("k{n}")).collect();
+        assert_eq!(merged.without(&keys).iter().count(), 30_000);
+        let (these, others) = merged.to_members().split(&keys);
+        assert_eq!((these.len(), others.len()), (60_000, 30_000));
     }
 
     #[test]

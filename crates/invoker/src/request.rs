@@ -55,11 +55,8 @@ fn run_arguments(message: &ActivationMessage) -> Option<Json> {
     if message.init_args.is_empty() || content.kind() != JsonKind::Object {
         return Some(content.clone());
     }
-    let mut members = content.members()?;
-    for name in &message.init_args {
-        members.remove(name);
-    }
-    Some(members.to_json())
+    let (_of_the_environment, arguments) = content.members()?.split(&message.init_args);
+    Some(arguments.to_json())
 }
 
 /// Builds the body of `/init`. `quoted_code` is a JSON string, `deadline_ms` counts from the epoch.
@@ -92,13 +89,12 @@ pub(crate) fn init_body(
 
 /// The variables at initialisation; the platform's win over parameters of the same name.
 fn environment(message: &ActivationMessage, action: &Executable, deadline_ms: u64) -> Members {
-    let mut environment = Members::default();
     let arguments = message.content.as_ref().and_then(Json::members);
-    for name in &message.init_args {
-        if let Some(value) = arguments.as_ref().and_then(|members| members.get(name)) {
-            environment.set(name.clone(), Json::from(variable(value).as_str()));
-        }
-    }
+    let (given, _) = arguments.unwrap_or_default().split(&message.init_args);
+    let mut environment: Members = given
+        .iter()
+        .map(|(name, value)| (name.to_owned(), Json::from(variable(value).as_str())))
+        .collect();
     let mut set = |name: &str, value: &str| environment.set(name.to_owned(), Json::from(value));
     if action.is_given_api_key {
         set("__OW_API_KEY", &message.user.authkey.api_key);

@@ -103,6 +103,8 @@ fn start(settings: &Settings) -> Result<tokio::runtime::Runtime> {
         .with_max_level(settings.log)
         .with_writer(std::io::stderr)
         .with_ansi(environment::wants_colors())
+        // A line that cannot be written is lost; telling so on the same output would end the process.
+        .log_internal_errors(false)
         .init();
     let mut builder = match settings.workers {
         1 => tokio::runtime::Builder::new_current_thread(),

@@ -284,3 +284,36 @@ async fn second_signal_ends_the_program_at_once() {
     let status = server.stop().unwrap();
     assert_eq!(status.code(), Some(1), "{status}");
 }
+
+/// A full or closed standard error must not end the server, nor a warning be its last act.
+#[tokio::test(flavor = "multi_thread")]
+async fn log_that_cannot_be_written_does_not_end_the_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let full = std::fs::File::options()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let mut server = Command::new(PROGRAM)
+        .args(["standalone", "--port", "0", "--data-dir"])
+        .arg(folder.path())
+        .env("OXWHISK_LOG", "trace")
+        .stdout(std::process::Stdio::piped())
+        .stderr(full)
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut stdout = std::io::BufReader::new(server.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut stdout, &mut line).unwrap();
+    assert!(line.contains("listening"), "{line}");
+    let address = line.split("http://").nth(1).unwrap();
+    let address = address.split(',').next().unwrap();
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    std::io::Write::write_all(&mut stream, b"GET /ping HTTP/1.0\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    std::io::Read::read_to_string(&mut stream, &mut answer).unwrap();
+    let ended = server.try_wait().unwrap();
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert!(answer.ends_with("pong"), "{answer}");
+    assert_eq!(ended, None);
+}

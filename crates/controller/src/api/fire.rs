@@ -199,10 +199,7 @@ async fn write_down(unwritten: Vec<Arc<dyn SentActivation>>) -> Result<(), ApiEr
 fn payload(trigger: &WhiskTrigger, body: &Json, headers: &HeaderMap) -> Json {
     let mut members = trigger.parameters.to_members();
     members.set("__ow_headers".to_owned(), headers_object(headers));
-    for (name, value) in body.members().unwrap_or_default().iter() {
-        members.set(name.to_owned(), value.clone());
-    }
-    members.to_json()
+    members.merged(body.members().unwrap_or_default()).to_json()
 }
 
 /// The headers by lower-case name, those of the body left out; of repeated ones the last.

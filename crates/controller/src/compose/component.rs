@@ -100,9 +100,6 @@ fn under(resolved: &ResolvedAction, payload: Json) -> Json {
     if payload.kind() != JsonKind::Object || resolved.parameters.is_empty() {
         return payload;
     }
-    let mut merged = resolved.parameters.to_members();
-    for (name, value) in payload.members().unwrap_or_default().iter() {
-        merged.set(name.to_owned(), value.clone());
-    }
-    merged.to_json()
+    let given = payload.members().unwrap_or_default();
+    resolved.parameters.to_members().merged(given).to_json()
 }

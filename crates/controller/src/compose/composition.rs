@@ -157,9 +157,5 @@ fn overlaid(result: &Json, state: Option<&Json>) -> Json {
     let Some(state) = state.and_then(Json::members) else {
         return result.clone();
     };
-    let mut members = result.members().unwrap_or_default();
-    state
-        .iter()
-        .for_each(|(name, value)| members.set(name.to_owned(), value.clone()));
-    members.to_json()
+    result.members().unwrap_or_default().merged(state).to_json()
 }

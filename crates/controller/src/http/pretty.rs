@@ -10,6 +10,9 @@ pub(crate) fn pretty(json: &Json) -> String {
     printer.out
 }
 
+/// Deeper objects are not indented further: with all of them the text would grow with the square of the depth.
+const MOST_INDENTED: usize = 50;
+
 /// Reads a canonical text, which has no blanks between its tokens, character by character.
 #[derive(Debug, Default)]
 struct Printer {
@@ -91,13 +94,22 @@ impl Printer {
     }
 
     fn indent(&mut self) {
-        self.out.extend(std::iter::repeat_n("  ", self.depth));
+        let steps = self.depth.min(MOST_INDENTED);
+        self.out.extend(std::iter::repeat_n("  ", steps));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn deep_objects_do_not_grow_out_of_bounds() {
+        let depth = 100_000;
+        let text = format!("{}1{}", "{\"a\":".repeat(depth), "}".repeat(depth));
+        let printed = pretty(&Json::from_canonical(text));
+        assert!(printed.len() < 300 * depth, "{}", printed.len());
+    }
 
     /// Recordings `web-results/json-is-pretty-printed`, `web-results/body-json-is-pretty-printed`.
     #[test]

@@ -128,7 +128,8 @@ fn payload(
         Handling::Parsed
     };
     let arguments = Arguments::read(request, handling)?;
-    if arguments.overrides(|name| resolved.is_final(name)) {
+    let finals = resolved.finals();
+    if arguments.overrides(|name| finals.contains(name)) {
         let text = messages::PARAMETERS_NOT_ALLOWED;
         return Err(ApiError::new(StatusCode::BAD_REQUEST, text).of_web(cors));
     }

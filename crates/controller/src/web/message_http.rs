@@ -23,6 +23,11 @@ const OWN: [HeaderName; 5] = [
     header::DATE,
 ];
 
+/// Header lines of one answer; more than any client reads.
+const MOST_LINES: usize = 4096;
+/// How deep arrays of a header's values may be nested.
+const MOST_NESTED: usize = 16;
+
 /// Takes what Java's decoder takes: padding may be missing, and what is over in the last letter does not count.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
@@ -100,21 +105,22 @@ impl Headers {
     fn read(value: &Json) -> Result<Self, ProjectionError> {
         let mut headers = Self::default();
         for (name, value) in value.members().ok_or(INVALID)?.iter() {
-            headers.take(name, value)?;
+            headers.take(name, value, 0)?;
         }
         Ok(headers)
     }
 
     /// Takes one member: a text, or an array of such, nested or not, with a line for each.
-    fn take(&mut self, name: &str, value: &Json) -> Result<(), ProjectionError> {
+    fn take(&mut self, name: &str, value: &Json, depth: usize) -> Result<(), ProjectionError> {
         match value.kind() {
             JsonKind::String => self.line(name, &value.as_str().unwrap_or_default()),
             JsonKind::Number | JsonKind::Bool => self.line(name, value.text()),
+            JsonKind::Array if depth == MOST_NESTED => Err(INVALID),
             JsonKind::Array => value
                 .elements()
                 .unwrap_or_default()
                 .iter()
-                .try_for_each(|element| self.take(name, element)),
+                .try_for_each(|element| self.take(name, element, depth + 1)),
             JsonKind::Null | JsonKind::Object => Err(INVALID),
         }
     }
@@ -132,6 +138,9 @@ impl Headers {
         if let Ok(value) = HeaderValue::from_bytes(&on_the_wire(value))
             && !OWN.contains(&name)
         {
+            if self.lines.len() == MOST_LINES {
+                return Err(INVALID);
+            }
             self.lines.push((name, value));
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! A canonical JSON text, looked into only where it must be.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -258,7 +258,8 @@ impl Members {
         self.get(name).filter(|value| !value.is_null())
     }
 
-    /// Sets a member, keeping its place if it is there.
+    /// Sets a member, keeping its place if it is there. Looks at all members: to set many, collect them and use
+    /// [`Members::merged`].
     pub fn set(&mut self, name: String, value: Json) {
         match self.0.iter_mut().find(|(found, _)| *found == name) {
             Some(member) => member.1 = value,
@@ -276,6 +277,17 @@ impl Members {
     pub fn remove(&mut self, name: &str) -> Option<Json> {
         let index = self.0.iter().position(|(found, _)| found == name)?;
         Some(self.0.remove(index).1)
+    }
+
+    /// Divides the members into those of these names and all others.
+    #[must_use]
+    pub fn split(self, names: &[String]) -> (Self, Self) {
+        let names: HashSet<&str> = names.iter().map(String::as_str).collect();
+        let (of_these, others) = self
+            .0
+            .into_iter()
+            .partition(|(name, _)| names.contains(&**name));
+        (Self(of_these), Self(others))
     }
 
     /// Iterates over the members in order.

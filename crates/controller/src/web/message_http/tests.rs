@@ -177,3 +177,14 @@ fn headers_are_lines() {
         assert_eq!(shown(&value), BAD, "{bad}");
     }
 }
+
+#[test]
+fn headers_without_measure_are_refused() {
+    let many: Vec<String> = (0..5000).map(|n| format!("\"h{n}\":1")).collect();
+    let deep = format!("{{\"a\":{}1{}}}", "[".repeat(5000), "]".repeat(5000));
+    for headers in [format!("{{{}}}", many.join(",")), deep] {
+        let text = format!("{{\"headers\":{headers},\"body\":\"x\"}}");
+        assert_eq!(shown(&text), ApiError::from(INVALID).message);
+    }
+    assert_eq!(lines(r#"{"a":[[1,[2]]]}"#), ["a: 1", "a: 2"]);
+}
