@@ -119,11 +119,30 @@ function evaluate(main, code) {
   // No scope can hold the name `default`, which exports may.
   const inScope = /^default\b/.test(main) ? 'undefined' : main;
   // On one line with the code, so that the line numbers in stacks are the author's.
-  const evaluated = (0, eval)(`(function (exports, require, module, __filename, __dirname) { ${code}
+  let evaluated;
+  try {
+    evaluated = (0, eval)(`(function (exports, require, module, __filename, __dirname) { ${code}
 try { return ${inScope}; } catch (error) { if (error.name !== 'ReferenceError') throw error; }
 })\n//# sourceURL=action.js`);
+  } catch (error) {
+    tellPlace(code);
+    throw error;
+  }
   const found = evaluated.call(globalThis, module.exports, requireOf(module), module, module.filename, folder);
   return found === undefined ? memberOf(module.exports, main) : found;
+}
+
+/** Writes where code breaks the syntax: line and column, which the error of `eval` does not tell, and what may help. */
+function tellPlace(code) {
+  try {
+    require('vm').compileFunction(code, [], { filename: 'action.js' });
+  } catch (located) {
+    const [place] = String(located.stack).split('\n\n');
+    process.stderr.write(`${place.trimEnd()}\n`);
+    if (/\bexport\b|\bimport\b/.test(located.message)) {
+      process.stderr.write('ES modules need an archive or folder whose package.json says "type": "module".\n');
+    }
+  }
 }
 
 /** Returns a `require` like `Module.createRequire`'s, whose members are made when one of them is first read. */

@@ -2,11 +2,11 @@
 
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use oxwhisk_testing::eventually;
 use oxwhisk_testing::processes::resident_kib;
+use oxwhisk_testing::{DeadlinePassed, eventually};
 use tokio::task::JoinSet;
 
 use crate::processes::{Family, Memory};
@@ -15,6 +15,8 @@ use crate::processes::{Family, Memory};
 const EVERY: Duration = Duration::from_secs(1);
 /// How long the stem cells may take to be there.
 const STEMS_PATIENCE: Duration = Duration::from_secs(20);
+/// How long their number must stay the same to be taken for all.
+const STEADY: Duration = Duration::from_secs(3);
 
 /// What one sample found.
 #[derive(Debug, Clone, Copy, Default)]
@@ -40,16 +42,14 @@ pub(super) struct Highest {
 }
 
 impl Watch {
-    /// Counts the containers of a server that has had no load yet, once it has its stem cells.
+    /// Counts the containers of a server that has had no load yet, once it has its stem cells: those of its languages
+    /// come one after the other.
     ///
     /// # Errors
-    /// A server without stem cells.
+    /// A server without stem cells, or that goes on to make some.
     pub(super) async fn start(pid: u32) -> Result<Self> {
-        let there = eventually(STEMS_PATIENCE, async || {
-            let count = Family::of(pid).containers.len();
-            (count > 0).then_some(count)
-        });
-        let stems = there.await.context("the server makes no stem cells")?;
+        let steady = steady(STEMS_PATIENCE, STEADY, || Family::of(pid).containers.len());
+        let stems = steady.await.context("the server makes no stem cells")?;
         Ok(Self {
             pid,
             stems,
@@ -132,5 +132,40 @@ impl Watch {
             );
         }
         Ok(())
+    }
+}
+
+/// Waits until a number that is not 0 has stayed the same for `long`, and returns it.
+async fn steady(
+    patience: Duration,
+    long: Duration,
+    mut count: impl FnMut() -> usize,
+) -> Result<usize, DeadlinePassed> {
+    let (mut last, mut since) = (0, Instant::now());
+    eventually(patience, || {
+        let now = count();
+        if now != last {
+            (last, since) = (now, Instant::now());
+        }
+        std::future::ready((now > 0 && since.elapsed() >= long).then_some(now))
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_stem_cells_of_the_second_language_are_waited_for() {
+        let began = Instant::now();
+        let count = || match began.elapsed().as_millis() {
+            0..50 => 0,
+            50..100 => 1,
+            _ => 2,
+        };
+        let patience = Duration::from_secs(10);
+        let stems = steady(patience, Duration::from_millis(500), count).await;
+        assert_eq!(stems.unwrap(), 2);
     }
 }

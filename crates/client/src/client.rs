@@ -37,7 +37,7 @@ impl Client {
     /// Makes a client with a key, `uuid:secret`. It connects when it is used.
     ///
     /// # Errors
-    /// [`ClientError::Key`].
+    /// [`ClientError::Key`]; [`ClientError::NoTls`] for an `https` address.
     pub fn new(host: ApiHost, key: &str) -> Result<Self, ClientError> {
         Self::with_transport(Transport::new(TransportConfig::default()), host, key)
     }
@@ -45,12 +45,15 @@ impl Client {
     /// Makes a client that sends its requests in its own way.
     ///
     /// # Errors
-    /// [`ClientError::Key`].
+    /// [`ClientError::Key`]; [`ClientError::NoTls`] for an `https` address.
     pub fn with_transport(
         transport: Transport,
         host: ApiHost,
         key: &str,
     ) -> Result<Self, ClientError> {
+        if host.scheme() == "https" {
+            return Err(ClientError::NoTls);
+        }
         if !key.contains(':') {
             return Err(ClientError::Key);
         }

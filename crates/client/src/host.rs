@@ -8,7 +8,8 @@ use http::uri::Authority;
 /// The address of an API host: `http://localhost:3233`, `https://openwhisk.example.com`, `localhost:3233`.
 ///
 /// A text without a scheme means HTTPS, as with the public clients; but on this machine (`localhost`, `127.…`, `[::1]`)
-/// it means HTTP, which is what the servers for developers speak.
+/// it means HTTP, which is what the servers for developers speak. [`Client`](crate::Client) has no TLS yet and refuses
+/// addresses that mean HTTPS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiHost {
     scheme: &'static str,

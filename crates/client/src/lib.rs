@@ -1,4 +1,4 @@
-//! A typed client of the OpenWhisk REST API, for any OpenWhisk server.
+//! A typed client of the OpenWhisk REST API, for any OpenWhisk server that speaks plain HTTP: it has no TLS yet.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {

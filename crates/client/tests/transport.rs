@@ -4,6 +4,7 @@
 use std::error::Error as _;
 use std::time::Duration;
 
+use bytes::Bytes;
 use oxwhisk_client::{Client, ClientError, Transport, TransportConfig};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -99,11 +100,20 @@ async fn a_server_that_is_not_there_cannot_be_connected_to() {
     assert!(matches!(error, ClientError::Connect(_)), "{error:?}");
 }
 
+#[test]
+fn an_address_that_means_https_is_refused_at_once() {
+    for host in ["https://127.0.0.1:1", "openwhisk.example.com"] {
+        let error = Client::new(host.parse().unwrap(), "u:s").unwrap_err();
+        assert!(matches!(error, ClientError::NoTls), "{error:?}");
+        assert!(error.to_string().contains("https is not supported"));
+    }
+}
+
 #[tokio::test]
 async fn https_is_refused_before_anything_is_sent() {
-    let host = "https://127.0.0.1:1".parse().unwrap();
-    let client = Client::new(host, "u:s").unwrap();
-    let error = client.namespaces().await.unwrap_err();
+    let request = http::Request::get("https://127.0.0.1:1/").body(Bytes::new());
+    let transport = Transport::new(TransportConfig::default());
+    let error = transport.send(request.unwrap()).await.unwrap_err();
     assert!(matches!(error, ClientError::NoTls), "{error:?}");
 }
 

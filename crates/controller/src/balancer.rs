@@ -10,6 +10,7 @@ use oxwhisk_bus::{
 };
 use oxwhisk_entity::{ActivationId, WhiskActivation};
 use tokio::sync::{oneshot, watch};
+use tokio::time::MissedTickBehavior;
 
 /// Sends activations and keeps account of those that have not ended.
 #[derive(Debug)]
@@ -149,6 +150,8 @@ impl LoadBalancer {
     /// Receives acknowledgements until the bus ends.
     pub(crate) async fn run(&self, mut acks: Box<dyn AckFeed>) {
         let mut sweep = tokio::time::interval(SWEEP);
+        // After a stall no two sweeps follow at once: a completion has its time to come.
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 ack = acks.next() => match ack {
@@ -233,7 +236,7 @@ impl LoadBalancer {
 
 #[cfg(test)]
 mod tests {
-    use oxwhisk_bus::conformance::messages::{id, invoker, message};
+    use oxwhisk_bus::conformance::messages::{controller, id, invoker, message};
     use oxwhisk_bus::embedded::{EmbeddedBus, EmbeddedConfig, MemoryJournal};
 
     use super::*;
@@ -280,5 +283,26 @@ mod tests {
             is_system_error: false,
         });
         assert_eq!(balancer.total(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sweeps_do_not_follow_at_once_after_a_stall() {
+        let (bus, balancer) = bus_and_balancer().await;
+        let acks = bus.acknowledgements(&controller("0")).await.unwrap();
+        let message = ActivationMessage::clone(&message(3));
+        let sent = balancer.publish(message, Durability::Volatile).await;
+        let mut feed = bus.activations(&invoker(0)).await.unwrap();
+        let (mut run, mut delivery) = (Box::pin(balancer.run(acks)), feed.next().await);
+        let mut turn = async || {
+            let turn = tokio::time::timeout(Duration::ZERO, &mut run).await;
+            assert!(turn.is_err());
+            balancer.total()
+        };
+        assert_eq!(turn().await, 1, "an invoker has it");
+        drop((sent.unwrap(), delivery.take()));
+        tokio::time::advance(SWEEP * 10).await;
+        assert_eq!(turn().await, 1, "its completion may be on the way");
+        tokio::time::advance(SWEEP).await;
+        assert_eq!(turn().await, 0);
     }
 }

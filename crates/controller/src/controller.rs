@@ -13,6 +13,7 @@ use crate::auth::Authenticator;
 use crate::balancer::LoadBalancer;
 use crate::config::{Clock, ControllerConfig};
 use crate::entities::EntityStore;
+use crate::locks::NamespaceLocks;
 use crate::throttle::RateThrottle;
 
 /// Where a controller keeps what it knows.
@@ -39,10 +40,10 @@ pub struct Controller {
     pub(crate) fires: RateThrottle,
     pub(crate) bus: Arc<dyn MessageBus>,
     /// Held by whoever changes a rule with its link in the trigger. An async lock: both are written under it.
-    pub(crate) rules: Mutex<()>,
-    /// Read by whoever writes an action into a package, written by whoever deletes a package: what a package was
-    /// found to hold holds until it is gone. An async lock, held while the store writes.
-    pub(crate) packages: RwLock<()>,
+    pub(crate) rules: NamespaceLocks<Mutex<()>>,
+    /// Read by whoever writes a package or an action into one, written by whoever deletes a package: what a package
+    /// was found to be and to hold holds until it is gone. An async lock, held while the store writes.
+    pub(crate) packages: NamespaceLocks<RwLock<()>>,
     /// What must go on when its caller goes away: writes, sequences and compositions.
     pub(crate) tasks: TaskTracker,
     /// Records of sequences and compositions that the store refuses at the moment; nothing new of that kind is
@@ -70,8 +71,8 @@ impl Controller {
             config,
             clock,
             bus,
-            rules: Mutex::new(()),
-            packages: RwLock::new(()),
+            rules: NamespaceLocks::default(),
+            packages: NamespaceLocks::default(),
             tasks: TaskTracker::new(),
             unstored: AtomicU32::new(0),
         }

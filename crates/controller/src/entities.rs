@@ -29,6 +29,8 @@ const REMEMBERED: usize = 1_000;
 const REMEMBERED_SIZE: u64 = 64 * 1024 * 1024;
 /// Longer code is kept beside the action's document.
 const INLINE_CODE: usize = 16 * 1024;
+/// How many entities are read in one go on another thread: some milliseconds' work.
+const BATCH: usize = 32;
 
 /// An entity of any kind.
 #[derive(Debug, Clone)]
@@ -62,10 +64,12 @@ impl WhiskEntity {
 pub(crate) trait EntityKind: Clone + DeserializeOwned + Send + 'static {
     const COLLECTION: Collection;
     fn of(entity: &WhiskEntity) -> Option<&Self>;
+    /// True if it shows up in lists of what is public.
+    fn is_public(&self) -> bool;
 }
 
 macro_rules! entity_kind {
-    ($type:ty, $variant:ident, $collection:ident) => {
+    ($type:ty, $variant:ident, $collection:ident, $is_public:expr) => {
         impl EntityKind for $type {
             const COLLECTION: Collection = Collection::$collection;
             fn of(entity: &WhiskEntity) -> Option<&Self> {
@@ -74,13 +78,16 @@ macro_rules! entity_kind {
                     _ => None,
                 }
             }
+            fn is_public(&self) -> bool {
+                $is_public(self)
+            }
         }
     };
 }
-entity_kind!(WhiskAction, Action, Actions);
-entity_kind!(WhiskPackage, Package, Packages);
-entity_kind!(WhiskTrigger, Trigger, Triggers);
-entity_kind!(WhiskRule, Rule, Rules);
+entity_kind!(WhiskAction, Action, Actions, |_| false);
+entity_kind!(WhiskPackage, Package, Packages, WhiskPackage::is_public);
+entity_kind!(WhiskTrigger, Trigger, Triggers, |_| false);
+entity_kind!(WhiskRule, Rule, Rules, |_| false);
 
 /// An entity in memory.
 #[derive(Debug, Clone)]
@@ -213,10 +220,14 @@ impl EntityStore {
         let page = self.artifacts.list(query).await?;
         let first = page.found.iter().map(|found| Ok(show(&parse(found)?)));
         let store = Arc::clone(&self.artifacts);
+        let only_public = query.only_public;
         let rest = page.rest.into_iter().map(move |id| -> Element {
             let store = Arc::clone(&store);
             Box::pin(apart(async move {
-                Ok(read_one(&*store, &id).await?.as_ref().map(show))
+                let found = read_one::<T>(&*store, &id).await?;
+                // It may have been made private since the list was begun.
+                let found = found.filter(|entity| !only_public || entity.is_public());
+                Ok(found.as_ref().map(show))
             }))
         });
         Ok(List {
@@ -225,17 +236,26 @@ impl EntityStore {
         })
     }
 
-    /// Reads all entities of one kind that a query finds, and keeps of each what `keep` returns.
-    pub(crate) async fn collect<T: EntityKind, K>(
+    /// Reads all entities of one kind that a query finds, and keeps of each what `keep` returns. What goes beyond a page
+    /// is read elsewhere, a batch at a time: others are served meanwhile, and it ends soon after its caller.
+    pub(crate) async fn collect<T: EntityKind, K: Send + 'static>(
         &self,
         query: &ArtifactQuery,
-        keep: impl Fn(T) -> K,
+        keep: fn(T) -> K,
     ) -> Result<Vec<K>, StoreError> {
         let page = self.artifacts.list(query).await?;
         let first = page.found.iter().map(|found| Ok(keep(parse(found)?)));
         let mut kept = first.collect::<Result<Vec<K>, StoreError>>()?;
-        for id in &page.rest {
-            kept.extend(read_one(&*self.artifacts, id).await?.map(&keep));
+        for batch in page.rest.chunks(BATCH) {
+            let (store, batch) = (Arc::clone(&self.artifacts), batch.to_vec());
+            let read = apart(async move {
+                let mut kept = Vec::with_capacity(batch.len());
+                for id in &batch {
+                    kept.extend(read_one(&*store, id).await?.map(keep));
+                }
+                Ok(kept)
+            });
+            kept.extend(read.await?);
         }
         Ok(kept)
     }
@@ -444,3 +464,6 @@ fn detach_code(action: &mut WhiskAction) -> Option<Attachment> {
         content,
     })
 }
+
+#[cfg(test)]
+mod tests;

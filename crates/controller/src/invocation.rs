@@ -260,8 +260,13 @@ impl Controller {
         let InFlight { mut result, sent } = flight;
         let activation = match tokio::time::timeout(wait, &mut result).await {
             Ok(Ok(activation)) => Some(activation),
-            // From here on the caller knows the identifier only, so the activation must survive a crash.
-            Ok(Err(_)) | Err(_) => match sent.persist().await {
+            // From here on the caller knows the identifier only, so the activation must survive a crash. Its result
+            // will not come any more: there is nothing left to wait for.
+            Ok(Err(_)) => {
+                sent.persist().await?;
+                None
+            }
+            Err(_) => match sent.persist().await {
                 Ok(()) => None,
                 // What cannot be promised is waited for.
                 Err(_) => result.await.ok(),

@@ -18,6 +18,7 @@ mod entitlement;
 mod http;
 mod invocation;
 mod large;
+mod locks;
 mod messages;
 mod patient;
 mod router;

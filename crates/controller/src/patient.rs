@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 /// So many bytes count as progress; fewer do not, or a peer could hold an answer in memory for ever by taking a byte
 /// now and then.
@@ -14,7 +14,8 @@ const PROGRESS: usize = 64 * 1024;
 
 /// A stream that fails when its peer takes nothing for too long.
 ///
-/// No timer runs while the peer keeps up.
+/// The time begins anew with 64 KiB taken and with the next request, not with parts of an answer that are flushed one
+/// by one. No timer runs while the peer keeps up.
 #[derive(Debug)]
 pub(crate) struct Patient<S> {
     stream: S,
@@ -24,9 +25,30 @@ pub(crate) struct Patient<S> {
 
 #[derive(Debug)]
 struct Stall {
-    over: Pin<Box<Sleep>>,
-    /// Taken since.
+    /// What may still be waited.
+    left: Duration,
+    /// Taken since the first wait.
     bytes: usize,
+    /// The wait that goes on, and when it began.
+    wait: Option<(Pin<Box<Sleep>>, Instant)>,
+}
+
+impl Stall {
+    /// Notes that the peer took something; returns false if that is enough to forget the stall.
+    fn goes_on(&mut self, bytes: usize) -> bool {
+        self.bytes += bytes;
+        if let Some((_, began)) = self.wait.take() {
+            self.left = self.left.saturating_sub(began.elapsed());
+        }
+        self.bytes < PROGRESS
+    }
+
+    fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let left = self.left;
+        let wait = || (Box::pin(tokio::time::sleep(left)), Instant::now());
+        let (over, _) = self.wait.get_or_insert_with(wait);
+        over.as_mut().poll(cx)
+    }
 }
 
 impl<S> Patient<S> {
@@ -44,28 +66,22 @@ impl<S> Patient<S> {
         written: Poll<io::Result<usize>>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        match (written, &mut self.stall) {
-            (Poll::Ready(Ok(bytes)), stall) => {
-                if let Some(found) = stall {
-                    found.bytes += bytes;
-                    if found.bytes >= PROGRESS {
-                        *stall = None;
-                    }
-                }
+        match written {
+            Poll::Ready(Ok(bytes)) => {
+                self.stall.take_if(|stall| !stall.goes_on(bytes));
                 Poll::Ready(Ok(bytes))
             }
-            (Poll::Pending, stall) => {
+            Poll::Pending => {
                 let patience = self.patience;
-                let stall = stall.get_or_insert_with(|| Stall {
-                    over: Box::pin(tokio::time::sleep(patience)),
+                let stall = self.stall.get_or_insert_with(|| Stall {
+                    left: patience,
                     bytes: 0,
+                    wait: None,
                 });
-                match stall.over.as_mut().poll(cx) {
-                    Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
-                    Poll::Pending => Poll::Pending,
-                }
+                let timed_out = || Err(io::ErrorKind::TimedOut.into());
+                stall.poll_over(cx).map(|()| timed_out())
             }
-            (failed, _) => failed,
+            failed @ Poll::Ready(Err(_)) => failed,
         }
     }
 }
@@ -76,7 +92,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if buffer.filled().len() > before {
+            // The server reads no request before the answer to the last one is out.
+            self.stall = None;
+        }
+        read
     }
 }
 
@@ -103,9 +125,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
         self.stream.is_write_vectored()
     }
 
-    /// Is asked for when all that was to be written is: the peer keeps up again.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stall = None;
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
@@ -116,7 +136,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
     use super::*;
 
@@ -162,23 +182,51 @@ mod tests {
         writer.await.unwrap().unwrap();
     }
 
+    /// Sends an answer of 2 KiB to a peer that takes it late, but within the patience.
+    async fn answer_slow_peer(
+        ours: &mut Patient<DuplexStream>,
+        peer: &mut DuplexStream,
+    ) -> io::Result<()> {
+        let answer = async {
+            ours.write_all(&[7; 2048]).await?;
+            ours.flush().await
+        };
+        let mut taken = [0; 2048];
+        let slow = async {
+            tokio::time::sleep(PATIENCE * 9 / 10).await;
+            peer.read_exact(&mut taken).await
+        };
+        tokio::try_join!(answer, slow).map(|_| ())
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn patience_begins_anew_with_each_answer() {
+    async fn patience_begins_anew_with_each_request() {
         let (mut peer, ours) = tokio::io::duplex(1024);
         let mut ours = Patient::new(ours, PATIENCE);
         for _ in 0..3 {
-            let answer = async {
-                ours.write_all(&[7; 2048]).await?;
-                ours.flush().await
-            };
-            let mut taken = [0; 2048];
-            let slow = async {
-                tokio::time::sleep(PATIENCE * 9 / 10).await;
-                peer.read_exact(&mut taken).await
-            };
-            let (sent, got) = tokio::join!(answer, slow);
-            sent.unwrap();
-            got.unwrap();
+            peer.write_all(b"GET").await.unwrap();
+            ours.read_exact(&mut [0; 3]).await.unwrap();
+            answer_slow_peer(&mut ours, &mut peer).await.unwrap();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn patience_does_not_begin_anew_with_each_part_of_an_answer() {
+        let (mut peer, ours) = tokio::io::duplex(1024);
+        let mut ours = Patient::new(ours, PATIENCE);
+        answer_slow_peer(&mut ours, &mut peer).await.unwrap();
+        let second = answer_slow_peer(&mut ours, &mut peer).await;
+        assert_eq!(second.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+
+    /// The time in which the server has nothing to send is not the peer's.
+    #[tokio::test(start_paused = true)]
+    async fn time_without_anything_to_send_does_not_count() {
+        let (mut peer, ours) = tokio::io::duplex(1024);
+        let mut ours = Patient::new(ours, PATIENCE * 2);
+        for _ in 0..2 {
+            answer_slow_peer(&mut ours, &mut peer).await.unwrap();
+            tokio::time::sleep(PATIENCE * 10).await;
         }
     }
 }

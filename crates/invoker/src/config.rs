@@ -34,6 +34,9 @@ pub struct InvokerConfig {
     pub max_waiting: usize,
     /// How many bytes of arguments such activations may hold together. Default 64 MB; works like `max_waiting`.
     pub max_waiting_size: ByteSize,
+    /// How many bytes of records may wait to be written before nothing more begins. Default 64 MB. A quarter of it is
+    /// what one namespace may have waiting before nothing more of that namespace begins.
+    pub max_unwritten: ByteSize,
     /// How often an activation is given to another container because one was leaving. Default 3; then it
     /// fails with a whisk internal error.
     pub max_reschedules: u32,
@@ -64,6 +67,7 @@ impl InvokerConfig {
             log_wait: Duration::from_secs(2),
             max_waiting: 512,
             max_waiting_size: ByteSize::mib(64),
+            max_unwritten: ByteSize::mib(64),
             max_reschedules: 3,
             action_cache_entries: 1024,
             shutdown_grace: Duration::from_secs(30),

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use oxwhisk_bus::{Acknowledgement, BusError, ControllerId, MessageBus};
 use oxwhisk_container::{ContainerFactory, Runtime};
+use oxwhisk_entity::EntityName;
 use oxwhisk_store::{ActivationStore, ArtifactStore};
 use tokio::sync::watch;
 
+use crate::backlog::Backlog;
 use crate::{Clock, InvokerConfig};
 
 /// Pauses between attempts at what must succeed.
@@ -48,6 +50,8 @@ pub(crate) struct Context {
     pub(crate) runtimes: HashMap<String, Arc<Runtime>>,
     /// Kinds whose logs have no end marks.
     unmarked_kinds: Vec<String>,
+    /// Records that are not written yet.
+    pub(crate) backlog: Backlog,
     /// How many activations cannot go on because a store or the bus refuses; intake rests meanwhile.
     stuck: watch::Sender<usize>,
     /// Set when what is stuck is to be given up.
@@ -59,6 +63,7 @@ impl Context {
         let unmarked = deps.manifest.runtimes().filter(|r| !r.sentinelled_logs);
         Self {
             unmarked_kinds: unmarked.map(|runtime| runtime.kind.clone()).collect(),
+            backlog: Backlog::new(config.max_unwritten),
             config,
             bus: deps.bus,
             artifacts: deps.artifacts,
@@ -85,18 +90,20 @@ impl Context {
         self.stuck.subscribe()
     }
 
-    /// Waits while other activations cannot go on, so that no more results pile up than were under way. Returns
-    /// false if that is given up.
-    pub(crate) async fn flows(&self) -> bool {
-        if *self.stuck.borrow() == 0 {
-            return true;
-        }
+    /// Waits while other activations cannot go on, or many records of this namespace are not written yet, so that no
+    /// more results pile up than were under way. Returns false if that is given up.
+    pub(crate) async fn flows(&self, namespace: &EntityName) -> bool {
         let (mut stuck, mut giving_up) = (self.stuck.subscribe(), self.giving_up.subscribe());
-        // Both senders live in the context, so neither wait ends early.
+        let flows = async {
+            self.backlog.has_room(namespace).await;
+            // The sender lives in the context, so the wait does not end early.
+            let _count = stuck.wait_for(|&count| count == 0).await;
+        };
         tokio::select! {
             biased;
+            () = flows => true,
+            // So does this one.
             _ = giving_up.wait_for(|&given_up| given_up) => false,
-            _ = stuck.wait_for(|&count| count == 0) => true,
         }
     }
 

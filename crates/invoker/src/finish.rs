@@ -1,6 +1,9 @@
 //! The end of an activation: its record is stored, its controller told.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use oxwhisk_bus::Acknowledgement;
 use oxwhisk_entity::{ActivationResponse, ResponseStatus, WhiskActivation};
@@ -11,20 +14,30 @@ use crate::context::Context;
 use crate::job::{Job, ReadyJob};
 use crate::record;
 
-/// Ends an activation that ran: stores its record, then says that its slot is free.
+/// Ends an activation that ran: says that its slot is free as soon as its record can be read, and sees to it that the
+/// record is stored. A caller who waits for each result is not refused because the disk is slower than that: what is not
+/// written yet is bounded by its bytes, see [`crate::backlog`].
 pub(crate) async fn finish(context: &Context, job: Job, record: Arc<WhiskActivation>) {
-    let is_system_error = record.response.status == ResponseStatus::WhiskError;
-    let activation_id = record.activation_id;
-    if !keep(context, &job, record).await {
-        return;
-    }
     let ack = Acknowledgement::Completion {
-        activation_id,
+        activation_id: record.activation_id,
         invoker: context.config.id.clone(),
-        is_system_error,
+        is_system_error: record.response.status == ResponseStatus::WhiskError,
     };
-    let controller = &job.message.root_controller_index;
-    context.acknowledge(controller, ack).await;
+    let _waiting = context
+        .backlog
+        .add(&job.message.user.namespace.name, &record);
+    let mut completion = Some(ack);
+    if keep(context, &job, record, &mut completion).await {
+        complete(context, &job, &mut completion).await;
+    }
+}
+
+/// Tells the controller that an activation has ended, unless that was done.
+async fn complete(context: &Context, job: &Job, completion: &mut Option<Acknowledgement>) {
+    if let Some(ack) = completion.take() {
+        let controller = &job.message.root_controller_index;
+        context.acknowledge(controller, ack).await;
+    }
 }
 
 /// Ends an activation for which no container could be had.
@@ -47,7 +60,7 @@ pub(crate) async fn finish_unknown(context: Arc<Context>, job: Job, response: Ac
 
 async fn finish_unran(context: &Context, job: Job, record: WhiskActivation) {
     let record = Arc::new(record);
-    if !keep(context, &job, record.clone()).await {
+    if !keep(context, &job, record.clone(), &mut None).await {
         return;
     }
     let ack = Acknowledgement::CombinedCompletionAndResult {
@@ -75,12 +88,18 @@ async fn take_off(context: &Context, job: &Job) -> bool {
     true
 }
 
-/// Stores a record, unless its namespace wants none, and takes the activation off the bus.
+/// Stores a record, unless its namespace wants none, and takes the activation off the bus. `completion` goes out when
+/// the record is in the hands of the store.
 ///
 /// A store that is full or away is tried again until it takes the record: the activation stays on the
-/// bus, nothing new is taken in, and the controller counts its slot as used. Returns false if that was given up
-/// at shutdown; the activation is then found on the bus by the next process.
-async fn keep(context: &Context, job: &Job, record: Arc<WhiskActivation>) -> bool {
+/// bus, and nothing new is taken in or begins. Returns false if that was given up at shutdown; the activation is then
+/// found on the bus by the next process.
+async fn keep(
+    context: &Context,
+    job: &Job,
+    record: Arc<WhiskActivation>,
+    completion: &mut Option<Acknowledgement>,
+) -> bool {
     let status = record.response.status.text();
     let activation_id = record.activation_id;
     if job.message.user.limits.store_activations == Some(false) {
@@ -88,7 +107,16 @@ async fn keep(context: &Context, job: &Job, record: Arc<WhiskActivation>) -> boo
     }
     let mut retries = context.retries();
     loop {
-        match caught(context.activations.store(record.clone())).await {
+        let mut storing = pin!(caught(context.activations.store(record.clone())));
+        // The first poll makes the record readable.
+        let stored = match poll_fn(|cx| Poll::Ready(storing.as_mut().poll(cx))).await {
+            Poll::Ready(stored) => stored,
+            Poll::Pending => {
+                complete(context, job, completion).await;
+                storing.await
+            }
+        };
+        match stored {
             Ok(Ok(())) => break,
             // An earlier attempt was done though it seemed to have failed.
             Ok(Err(StoreError::Conflict { .. })) => break,

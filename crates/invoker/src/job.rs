@@ -64,7 +64,7 @@ impl Job {
         if self.has_begun {
             return true;
         }
-        if !context.flows().await {
+        if !context.flows(&self.message.user.namespace.name).await {
             return false;
         }
         let mut retries = context.retries();

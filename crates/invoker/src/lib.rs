@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod activation;
+mod backlog;
 mod bounds;
 mod caught;
 mod clock;

@@ -8,7 +8,7 @@ use crate::admin::AdminArgs;
 
 /// A serverless platform that speaks Apache OpenWhisk.
 #[derive(Debug, Parser)]
-#[command(name = "oxwhisk", version, about, arg_required_else_help = true)]
+#[command(name = "oxwhisk", version, arg_required_else_help = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -18,7 +18,11 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Serve the whole platform from this one process
     Standalone(StandaloneArgs),
-    /// Run a file or folder once, and show its result, its logs and where the time went
+    /// Run a file or folder once, and show its result, its logs and where the time went.
+    ///
+    /// Ends with 0 for success, 1 for an error that the action reported, 2 for a crash, a time-out or the like, 3 for a
+    /// failure of the platform, 64 if there was nothing to run. The action reaches the internet, but no server of the
+    /// platform of its own: give it host and key of one as arguments if it needs that.
     Run(RunArgs),
     /// Manage users, keys and limits, of a running server or of its data directory
     Admin(AdminArgs),

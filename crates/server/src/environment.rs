@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "this is the one place")]
 
 use std::ffi::OsString;
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -43,12 +44,14 @@ pub(crate) fn settings<const N: usize>(
         |name| std::env::var(name).ok(),
         text.as_deref(),
     )?;
-    sources.default_to("data_dir", state_dir().to_string_lossy().into_owned());
+    if let Some(folder) = state_dir() {
+        sources.default_to("data_dir", folder.to_string_lossy().into_owned());
+    }
     Ok(Settings::resolve(sources)?)
 }
 
-/// The user's folder for state, by the XDG base directory specification.
-fn state_dir() -> PathBuf {
+/// The user's folder for state, by the XDG base directory specification; `None` for a user without a home.
+fn state_dir() -> Option<PathBuf> {
     let absolute = |name| {
         std::env::var_os(name)
             .map(PathBuf::from)
@@ -56,7 +59,13 @@ fn state_dir() -> PathBuf {
     };
     let base = absolute("XDG_STATE_HOME")
         .or_else(|| absolute("HOME").map(|home| home.join(".local/state")));
-    base.unwrap_or_else(std::env::temp_dir).join("oxwhisk")
+    base.map(|base| base.join("oxwhisk"))
+}
+
+/// Returns whether people read standard error and want colours on it.
+pub(crate) fn wants_colors() -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    !refused && std::io::stderr().is_terminal()
 }
 
 /// The search path for programs.

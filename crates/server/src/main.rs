@@ -28,17 +28,37 @@ fn main() -> ExitCode {
         oxwhisk_container::sandbox::helper_main();
     }
     let arguments = admin::with_long_namespace(std::env::args_os());
-    match dispatch(Cli::parse_from(arguments).command) {
+    let command = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli.command,
+        Err(refusal) => return refused(&refusal),
+    };
+    let failure = match command {
+        Command::Run(_) => run::PLATFORM_FAILED,
+        _ => 1,
+    };
+    match dispatch(command) {
         Ok(code) => code,
         Err(error) => {
             // Nothing is left to do about a closed standard error.
             let _unheard = writeln!(std::io::stderr(), "error: {error:#}");
-            if error.is::<settings::Problems>() {
-                ExitCode::from(MISUSE)
-            } else {
-                ExitCode::FAILURE
-            }
+            let is_misuse = error.is::<settings::Problems>() || error.is::<run::NothingToRun>();
+            ExitCode::from(if is_misuse { MISUSE } else { failure })
         }
+    }
+}
+
+/// Prints what the command line asks for, or what is wrong with it. `admin` ends as `wskadmin` does then; for the others 2
+/// could be the status of an action.
+fn refused(refusal: &clap::Error) -> ExitCode {
+    // Nothing is left to do about a closed output.
+    let _unheard = refusal.print();
+    let is_admin = std::env::args_os()
+        .nth(1)
+        .is_some_and(|word| word == "admin");
+    match (refusal.use_stderr(), is_admin) {
+        (false, _) => ExitCode::SUCCESS,
+        (true, true) => ExitCode::from(2),
+        (true, false) => ExitCode::from(MISUSE),
     }
 }
 
@@ -82,6 +102,7 @@ fn start(settings: &Settings) -> Result<tokio::runtime::Runtime> {
     tracing_subscriber::fmt()
         .with_max_level(settings.log)
         .with_writer(std::io::stderr)
+        .with_ansi(environment::wants_colors())
         .init();
     let mut builder = match settings.workers {
         1 => tokio::runtime::Builder::new_current_thread(),
@@ -94,12 +115,20 @@ fn start(settings: &Settings) -> Result<tokio::runtime::Runtime> {
         .context("could not start the threads")
 }
 
+/// What the reference page says before its table.
+const SETTINGS_HEAD: &str = "\
+# Settings
+
+Each can be set in the file that `--config` names (TOML; a dot in the name separates the table), or by an environment variable. A command line flag
+comes before the environment, the environment before the file, the file before the default. Sizes are written `256MB` (multiples of 1024), times
+`5s`, `10m`. All problems are reported together, before a port is bound. This page is the output of `oxwhisk settings`.";
+
 /// Prints the reference page of the settings.
 fn print_settings() -> Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
-        "| Setting | Variable | Default | Meaning |\n| --- | --- | --- | --- |"
+        "{SETTINGS_HEAD}\n\n| Setting | Variable | Default | Meaning |\n| --- | --- | --- | --- |"
     )?;
     for key in SETTINGS {
         let default = if key.default.is_empty() {

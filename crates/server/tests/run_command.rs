@@ -203,11 +203,12 @@ fn what_cannot_be_run_is_told() {
         ("args.json", b"[1]"),
         ("broken.json", b"{"),
         ("broken.zip", b"PK\x03\x04 and no more"),
+        ("text.zip", b"text"),
         ("ok.js", b"function main() { return {} }"),
     ] {
         std::fs::write(folder.path().join(name), content).unwrap();
     }
-    let table: [(&[&str], &str); 7] = [
+    let table: [(&[&str], &str); 8] = [
         (
             &["missing.js"],
             "error: could not read `missing.js`: No such file or directory (os error 2)",
@@ -227,13 +228,14 @@ fn what_cannot_be_run_is_told() {
         ),
         (
             &["ok.js", "-P", "broken.json"],
-            "error: `broken.json` is no JSON: ",
+            "error: `broken.json` is not valid JSON: ",
         ),
+        (&["text.zip"], "error: `text.zip` is no zip archive"),
         (&["broken.zip"], "error: `broken.zip` is no zip archive: "),
     ];
     for (arguments, text) in table {
         let (code, stdout, stderr) = run_in(folder.path(), arguments);
-        assert_eq!((code, &*stdout), (1, ""), "{arguments:?}");
+        assert_eq!((code, &*stdout), (64, ""), "{arguments:?}");
         let same = if text.ends_with(": ") {
             stderr.starts_with(text)
         } else {
@@ -258,6 +260,51 @@ fn kind_is_named_or_refused() {
         "{stderr}"
     );
     let (code, stdout, stderr) = run_in(folder.path(), &["plain", "--kind", "cobol:1"]);
-    assert_eq!((code, &*stdout), (1, ""));
+    assert_eq!((code, &*stdout), (64, ""));
     assert!(stderr.contains("cobol:1"), "{stderr}");
+}
+
+#[test]
+fn wrong_usage_is_not_taken_for_the_status_of_an_action() {
+    let (code, stdout, stderr) = run_in(Path::new("/"), &["--no-such-flag"]);
+    assert_eq!((code, &*stdout), (64, ""), "{stderr}");
+}
+
+#[test]
+fn modules_run_and_broken_syntax_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let module = "export const main = () => ({ from: 'module' })";
+    std::fs::write(folder.path().join("module.mjs"), module).unwrap();
+    std::fs::write(folder.path().join("script.js"), module).unwrap();
+    std::fs::write(
+        folder.path().join("broken.js"),
+        "function main() {\n  const a = ;\n}",
+    )
+    .unwrap();
+    let (code, stdout, stderr) = run_in(folder.path(), &["module.mjs"]);
+    assert_eq!(
+        (code, &*stdout),
+        (0, "{\n  \"from\": \"module\"\n}"),
+        "{stderr}"
+    );
+    let (code, _, stderr) = run_in(folder.path(), &["script.js"]);
+    assert_eq!(code, 2);
+    assert!(stderr.contains("\"type\": \"module\""), "{stderr}");
+    let (_, _, stderr) = run_in(folder.path(), &["broken.js"]);
+    for line in ["action.js:2", "  const a = ;"] {
+        assert!(stderr.contains(line), "{line}: {stderr}");
+    }
+}
+
+#[test]
+fn server_without_a_home_asks_where_to_keep_its_data() {
+    let output = Command::new(env!("CARGO_BIN_EXE_oxwhisk"))
+        .args(["standalone", "--port", "0"])
+        .env_remove("HOME")
+        .env_remove("XDG_STATE_HOME")
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("--data-dir"), "{stderr}");
 }

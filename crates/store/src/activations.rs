@@ -28,8 +28,8 @@ pub struct ActivationQuery {
 /// Keeps records.
 #[async_trait]
 pub trait ActivationStore: Send + Sync + fmt::Debug {
-    /// Takes a record; it can be read at once, and is durable when the call returns. Records are written in
-    /// groups. Where the message bus shares the database the activation leaves the bus in the same transaction.
+    /// Takes a record; it can be read from the first poll on, unless that fails, and is durable when the call returns.
+    /// Records are written in groups. Where the message bus shares the database the activation leaves the bus in the same transaction.
     ///
     /// # Errors
     /// `Full` or `Unavailable`.

@@ -68,9 +68,22 @@ for (const [name, code, main, expected] of [
     assert.match(answer.body.error, expected);
     const [logs] = await launcher.logs();
     const reason = answer.body.error.slice('Initialization has failed due to: '.length);
-    assert.deepStrictEqual(logs, { stdout: '', stderr: `Error during initialization: ${reason}\n` });
+    // Broken syntax is shown first.
+    const place = name === 'a syntax error' ? 'action.js:1\nfunction main( { return\n' : '';
+    assert.deepStrictEqual(logs, { stdout: '', stderr: `${place}Error during initialization: ${reason}\n` });
   });
 }
+
+test('code that breaks the syntax is shown with its line, and a module is told what it needs', async (t) => {
+  const place = async (code) => {
+    const launcher = await start(t);
+    await launcher.init(code);
+    const [{ stderr }] = await launcher.logs();
+    return stderr.split('Error during initialization')[0];
+  };
+  assert.strictEqual(await place('function main() {\n  const a = ;\n}'), 'action.js:2\n  const a = ;\n            ^\n');
+  assert.match(await place('export const main = () => ({})'), /^action\.js:1\n.*\n\^{6}\nES modules need /);
+});
 
 for (const [name, code, main] of [
   ['a function', 'function main() { return { here: 1 }; }', 'main'],

@@ -141,7 +141,7 @@ impl Controller {
         let details = Details::parse(&edit.common)?;
         self.check_action_limits(caller, details.limits)?;
         let _package_stays = match &entity.package {
-            Some(_) => Some(self.packages.read().await),
+            Some(_) => Some(self.packages.of(&caller.namespace).read_owned().await),
             None => None,
         };
         let name = self.writable_name(caller, entity).await?;

@@ -171,7 +171,7 @@ impl Controller {
     }
 }
 
-/// Makes activations durable, all at once.
+/// Makes activations durable, all at once. One that fails does not keep the others from it: the record names them all.
 async fn write_down(unwritten: Vec<Arc<dyn SentActivation>>) -> Result<(), ApiError> {
     let mut rest = unwritten.into_iter();
     let Some(first) = rest.next() else {
@@ -181,14 +181,18 @@ async fn write_down(unwritten: Vec<Arc<dyn SentActivation>>) -> Result<(), ApiEr
     for sent in rest {
         others.spawn(async move { sent.persist().await });
     }
-    first.persist().await?;
+    let mut outcome = first.persist().await.map_err(ApiError::from);
     while let Some(written) = others.join_next().await {
-        written.map_err(|error| {
-            tracing::error!(%error, "an activation was not written down");
-            ApiError::internal()
-        })??;
+        let written = match written {
+            Ok(written) => written.map_err(ApiError::from),
+            Err(error) => {
+                tracing::error!(%error, "an activation was not written down");
+                Err(ApiError::internal())
+            }
+        };
+        outcome = outcome.and(written);
     }
-    Ok(())
+    outcome
 }
 
 /// Trigger parameters, the request's headers over them, the body over both.
@@ -213,4 +217,76 @@ fn headers_object(headers: &HeaderMap) -> Json {
         }
     }
     members.to_json()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use async_trait::async_trait;
+    use oxwhisk_bus::BusError;
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    /// One that cannot be written down.
+    #[derive(Debug)]
+    struct Refused;
+
+    /// One that is written down when the disk gets round to it.
+    #[derive(Debug, Default)]
+    struct Slow {
+        disk: Notify,
+        is_written: AtomicBool,
+    }
+
+    #[async_trait]
+    impl SentActivation for Refused {
+        async fn persist(&self) -> Result<(), BusError> {
+            Err(BusError::Unavailable("the disk is away".into()))
+        }
+
+        async fn release(&self) -> Result<(), BusError> {
+            Ok(())
+        }
+
+        fn is_held(&self) -> bool {
+            true
+        }
+    }
+
+    #[async_trait]
+    impl SentActivation for Slow {
+        async fn persist(&self) -> Result<(), BusError> {
+            self.disk.notified().await;
+            self.is_written.store(true, Ordering::SeqCst);
+            Ok(())
+        }
+
+        async fn release(&self) -> Result<(), BusError> {
+            Ok(())
+        }
+
+        fn is_held(&self) -> bool {
+            true
+        }
+    }
+
+    #[tokio::test]
+    async fn one_that_is_not_written_down_does_not_stop_the_others() {
+        for refused_is_first in [true, false] {
+            let slow = Arc::new(Slow::default());
+            let mut all: Vec<Arc<dyn SentActivation>> = vec![slow.clone(), Arc::new(Refused)];
+            if refused_is_first {
+                all.reverse();
+            }
+            let released = async {
+                tokio::task::yield_now().await;
+                slow.disk.notify_one();
+            };
+            let (outcome, ()) = tokio::join!(write_down(all), released);
+            assert_eq!(outcome.unwrap_err().status, StatusCode::SERVICE_UNAVAILABLE);
+            assert!(slow.is_written.load(Ordering::SeqCst));
+        }
+    }
 }

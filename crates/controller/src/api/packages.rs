@@ -105,6 +105,8 @@ impl Controller {
             self.check_binding(caller, binding).await?;
         }
         let full_name = package_name(caller, name);
+        // Whoever deletes it deletes the state that it found, with all actions.
+        let _not_deleted = self.packages.of(&caller.namespace).read_owned().await;
         let existing = self.entities.get::<WhiskPackage>(&full_name).await?;
         if existing.is_some() && !overwrite {
             return Err(already_exists());
@@ -163,7 +165,7 @@ impl Controller {
     ) -> Result<Reply, ApiError> {
         let force = caller.request.query.flag("force", false)?;
         let full_name = package_name(caller, name);
-        let _alone = self.packages.write().await;
+        let _alone = self.packages.of(&caller.namespace).write_owned().await;
         let stored = self.entities.require::<WhiskPackage>(&full_name).await?;
         if stored.entity.binding.is_none() {
             let name_of = |action: WhiskAction| action.qualified_name();
@@ -195,10 +197,10 @@ impl Controller {
     }
 
     /// Reads the actions of a package, and keeps of each what `keep` returns.
-    async fn actions_in<K>(
+    async fn actions_in<K: Send + 'static>(
         &self,
         package: EntityPath,
-        keep: impl Fn(WhiskAction) -> K,
+        keep: fn(WhiskAction) -> K,
     ) -> Result<Vec<K>, ApiError> {
         let query = ArtifactQuery {
             collection: Collection::Actions,

@@ -13,7 +13,7 @@ use super::Caller;
 use super::edit::{CommonEdit, already_exists, check_size};
 use crate::controller::Controller;
 use crate::entities::{EntityKind, Stored, WhiskEntity};
-use crate::http::{ApiError, Reply};
+use crate::http::{ApiError, Fault, Reply};
 use crate::messages;
 
 fn bad(text: impl Into<String>) -> ApiError {
@@ -53,7 +53,7 @@ impl Controller {
         let overwrite = caller.request.query.flag("overwrite", false)?;
         let late = edit.late()?;
         let full_name = rule_name(caller, name);
-        let _alone = self.rules.lock().await;
+        let _alone = self.rules.of(&caller.namespace).lock_owned().await;
         let existing = self.entities.get::<WhiskRule>(&full_name).await?;
         if existing.is_some() && !overwrite {
             return Err(already_exists());
@@ -112,7 +112,7 @@ impl Controller {
         name: &EntityName,
     ) -> Result<Reply, ApiError> {
         let full_name = rule_name(caller, name);
-        let _alone = self.rules.lock().await;
+        let _alone = self.rules.of(&caller.namespace).lock_owned().await;
         let stored = self.entities.require::<WhiskRule>(&full_name).await?;
         self.unlink(&stored.entity).await?;
         self.entities.delete(&full_name, &stored.revision).await?;
@@ -131,7 +131,7 @@ impl Controller {
             self.config.limits.payload,
         )?;
         let wanted = requested_status(&caller.request.json().await?)?;
-        let _alone = self.rules.lock().await;
+        let _alone = self.rules.of(&caller.namespace).lock_owned().await;
         let rule = self
             .entities
             .require::<WhiskRule>(&rule_name(caller, name))
@@ -217,7 +217,7 @@ impl Controller {
         {
             Ok(_) => Ok(()),
             // Something else has the trigger's name by now.
-            Err(error) if error.is_other_collection() => Ok(()),
+            Err(error) if error.fault == Fault::OtherCollection => Ok(()),
             Err(error) => Err(error),
         }
     }
@@ -247,7 +247,7 @@ impl Controller {
             match written {
                 Ok(()) => return Ok(Linked::Done),
                 // Each turn means that another update of this trigger was done, so this ends.
-                Err(error) if error.is_conflict() => {}
+                Err(error) if error.fault == Fault::Conflict => {}
                 Err(error) => return Err(error),
             }
         }

@@ -16,8 +16,20 @@ pub(crate) struct ApiError {
     pub(crate) message: String,
     pub(crate) cors: Cors,
     pub(crate) form: ErrorForm,
+    pub(crate) fault: Fault,
     /// A header that goes with the status.
     pub(crate) header: Option<(HeaderName, HeaderValue)>,
+}
+
+/// What went wrong, as far as callers inside the server act on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Another update came first.
+    Conflict,
+    /// The name belongs to another kind of entity.
+    OtherCollection,
+    /// Anything else: only the client needs to know.
+    Other,
 }
 
 /// How the body of a failure is written.
@@ -39,6 +51,7 @@ impl ApiError {
             message: message.into(),
             cors: Cors::Rest,
             form: ErrorForm::Compact,
+            fault: Fault::Other,
             header: None,
         }
     }
@@ -113,22 +126,18 @@ impl ApiError {
 
     /// 409 because the name belongs to another kind of entity.
     pub(crate) fn other_collection() -> Self {
-        Self::new(StatusCode::CONFLICT, messages::OTHER_COLLECTION)
-    }
-
-    /// True for 409 because another update came first.
-    pub(crate) fn is_conflict(&self) -> bool {
-        self.message == messages::CONCURRENT_MODIFICATION
-    }
-
-    /// True for 409 because the name belongs to another kind of entity.
-    pub(crate) fn is_other_collection(&self) -> bool {
-        self.message == messages::OTHER_COLLECTION
+        Self {
+            fault: Fault::OtherCollection,
+            ..Self::new(StatusCode::CONFLICT, messages::OTHER_COLLECTION)
+        }
     }
 
     /// 409 because another update came first.
     pub(crate) fn conflict() -> Self {
-        Self::new(StatusCode::CONFLICT, messages::CONCURRENT_MODIFICATION)
+        Self {
+            fault: Fault::Conflict,
+            ..Self::new(StatusCode::CONFLICT, messages::CONCURRENT_MODIFICATION)
+        }
     }
 
     /// 500 as after a crash: the bare text.
@@ -195,5 +204,21 @@ impl std::fmt::Display for Chain<'_> {
             next = source.source();
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Callers retry by the fault, whatever the text is.
+    #[test]
+    fn a_fault_is_known_by_its_kind_and_not_by_its_text() {
+        let id = "guest/a".into();
+        let of_store = ApiError::from(StoreError::Conflict { id });
+        assert_eq!(of_store.fault, Fault::Conflict);
+        assert_eq!(ApiError::other_collection().fault, Fault::OtherCollection);
+        let same_text = ApiError::new(StatusCode::CONFLICT, messages::CONCURRENT_MODIFICATION);
+        assert_eq!(same_text.fault, Fault::Other);
     }
 }

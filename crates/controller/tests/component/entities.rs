@@ -1,9 +1,15 @@
 //! Entities under concurrent changes.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use oxwhisk_controller::Limits;
 use serde_json::json;
 
-use crate::support::Harness;
+use crate::support::{Harness, HeldDeletes};
+
+/// How long anything may take.
+const DEADLINE: Duration = Duration::from_secs(10);
 
 const ACTION: &str = "/api/v1/namespaces/_/actions/a";
 
@@ -186,4 +192,38 @@ async fn cyclic_sequences_end() {
         .await
         .unwrap();
     assert_eq!(refused.status(), 400);
+}
+
+/// However long one namespace takes to delete a package, the others write into theirs meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_that_deletes_a_package_holds_up_no_other() {
+    let mut held = None;
+    let harness = Harness::start_over(Limits::default(), |store| {
+        let deletes = Arc::new(HeldDeletes::new(store));
+        held = Some(Arc::clone(&deletes));
+        deletes
+    });
+    let harness = harness.await;
+    let held = held.unwrap();
+    let path = |rest: &str| format!("/api/v1/namespaces/_/{rest}");
+    let stranger = harness.stranger().await;
+    for client in [&harness.client, &stranger] {
+        let put = client.put(&path("packages/p"), &json!({})).await;
+        assert_eq!(put.unwrap().status(), 200);
+        let put = client.put(&path("actions/p/a"), &action("text")).await;
+        assert_eq!(put.unwrap().status(), 200);
+    }
+    let deleting = tokio::spawn({
+        let (client, path) = (harness.client.clone(), path("packages/p?force=true"));
+        async move { client.delete(&path).await.unwrap().status() }
+    });
+    held.waiting.acquire().await.unwrap().forget();
+    let action_path = path("actions/p/a?overwrite=true");
+    let edit = action("other text");
+    let written = stranger.put(&action_path, &edit);
+    let written = tokio::time::timeout(DEADLINE, written).await;
+    let written = written.expect("it waits for another namespace");
+    assert_eq!(written.unwrap().status(), 200);
+    held.let_go.add_permits(2);
+    assert_eq!(deleting.await.unwrap(), 200);
 }

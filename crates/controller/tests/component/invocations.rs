@@ -116,6 +116,23 @@ async fn a_failing_journal_refuses_what_must_be_durable() {
     );
 }
 
+/// An activation that is completed without a result can be promised only if that can be written down.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_whose_result_is_lost_is_promised_or_refused() {
+    let harness = with_action(Limits::default()).await;
+    let mut feed = harness.feed().await;
+    for (journal_fails, expected) in [(true, 503), (false, 202)] {
+        let (path, arguments) = (format!("{ACTION}?blocking=true"), json!({}));
+        let (answer, ()) = tokio::join!(harness.client.post(&path, &arguments), async {
+            let delivery = feed.next().await.unwrap();
+            harness.journal.set_failing(journal_fails);
+            harness.complete_without_result(delivery.as_ref()).await;
+        });
+        let answer = answer.unwrap();
+        assert_eq!(answer.status(), expected, "{}", answer.text());
+    }
+}
+
 /// invocation §8: every attempt counts, the minute is the calendar's.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_rate_is_limited_by_the_calendar_minute() {

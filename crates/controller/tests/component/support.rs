@@ -4,6 +4,8 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use async_trait::async_trait;
+use bytes::Bytes;
 use oxwhisk_bus::embedded::{EmbeddedBus, EmbeddedConfig, MemoryJournal};
 use oxwhisk_bus::{
     Acknowledgement, ActivationFeed, ActivationMessage, ControllerId, Delivery, InvokerId,
@@ -16,12 +18,12 @@ use oxwhisk_entity::{
 };
 use oxwhisk_store::embedded::{EmbeddedConfig as StoreConfig, EmbeddedStore};
 use oxwhisk_store::{
-    ActivationStore as _, ArtifactStore, Collection, DocumentId, NewDocument, Subject,
-    SubjectNamespace, SubjectStore as _,
+    ActivationStore as _, ArtifactQuery, ArtifactStore, Collection, Document, DocumentId,
+    NewDocument, Page, Revision, StoreError, Subject, SubjectNamespace, SubjectStore as _,
 };
 use oxwhisk_testing::RestClient;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 const KINDS: &[u8] = br#"{"runtimes":{"nodejs":[{"kind":"nodejs:20","image":{"name":"n"},
     "attached":{"attachmentName":"c","attachmentType":"text/plain"}}]}}"#;
@@ -55,6 +57,14 @@ pub(crate) struct Harness {
 
 impl Harness {
     pub(crate) async fn start(limits: Limits) -> Self {
+        Self::start_over(limits, |store| Arc::new(store)).await
+    }
+
+    /// Starts a controller whose entities are where `artifacts` puts them.
+    pub(crate) async fn start_over(
+        limits: Limits,
+        artifacts: impl FnOnce(EmbeddedStore) -> Arc<dyn ArtifactStore>,
+    ) -> Self {
         let store = EmbeddedStore::in_memory(StoreConfig::default()).unwrap();
         let (uuid, key) = ("u-1".to_owned(), "k".repeat(64));
         let namespace = SubjectNamespace {
@@ -88,7 +98,7 @@ impl Harness {
             },
         };
         let stores = Stores {
-            artifacts: Arc::new(store.clone()),
+            artifacts: artifacts(store.clone()),
             activations: Arc::new(store.clone()),
             subjects: Arc::new(store.clone()),
         };
@@ -118,6 +128,24 @@ impl Harness {
             invoker,
             _stop: stop,
         }
+    }
+
+    /// A client with the key of another subject, whose namespace is `elsewhere`.
+    pub(crate) async fn stranger(&self) -> RestClient {
+        let (uuid, key) = ("u-2".to_owned(), "s".repeat(64));
+        let credentials = format!("{uuid}:{key}");
+        let namespace = SubjectNamespace {
+            name: "elsewhere".to_owned(),
+            uuid,
+            key,
+        };
+        let subject = Subject {
+            subject: "stranger".to_owned(),
+            namespaces: vec![namespace],
+            blocked: false,
+        };
+        self.store.put_subject(&subject).await.unwrap();
+        self.client.with_key(&credentials)
     }
 
     /// Turns an action into a sequence behind the controller's back; the controller must not have read it yet.
@@ -162,6 +190,16 @@ impl Harness {
         .await;
     }
 
+    /// Completes an activation whose result was lost on the way.
+    pub(crate) async fn complete_without_result(&self, delivery: &dyn Delivery) {
+        self.send(Acknowledgement::Completion {
+            activation_id: delivery.message().activation_id,
+            invoker: self.invoker.clone(),
+            is_system_error: true,
+        })
+        .await;
+    }
+
     pub(crate) async fn send(&self, ack: Acknowledgement) {
         self.bus
             .acknowledge(&ControllerId("0".into()), ack)
@@ -186,5 +224,54 @@ pub(crate) fn record(message: &ActivationMessage, result: &str) -> WhiskActivati
         publish: false,
         annotations: Parameters::default(),
         duration: Some(1),
+    }
+}
+
+/// An entity store whose deletes wait until they are let go.
+#[derive(Debug)]
+pub(crate) struct HeldDeletes {
+    pub(crate) store: EmbeddedStore,
+    /// Gets a permit with each delete that waits.
+    pub(crate) waiting: Semaphore,
+    /// Takes a permit for each delete that may go on.
+    pub(crate) let_go: Semaphore,
+}
+
+impl HeldDeletes {
+    pub(crate) fn new(store: EmbeddedStore) -> Self {
+        Self {
+            store,
+            waiting: Semaphore::new(0),
+            let_go: Semaphore::new(0),
+        }
+    }
+}
+
+#[async_trait]
+impl ArtifactStore for HeldDeletes {
+    async fn get(&self, id: &DocumentId) -> Result<Option<Document>, StoreError> {
+        ArtifactStore::get(&self.store, id).await
+    }
+
+    async fn put(&self, document: NewDocument) -> Result<Revision, StoreError> {
+        self.store.put(document).await
+    }
+
+    async fn delete(&self, id: &DocumentId, revision: &Revision) -> Result<(), StoreError> {
+        self.waiting.add_permits(1);
+        self.let_go.acquire().await.unwrap().forget();
+        self.store.delete(id, revision).await
+    }
+
+    async fn list(&self, query: &ArtifactQuery) -> Result<Page<Document, DocumentId>, StoreError> {
+        ArtifactStore::list(&self.store, query).await
+    }
+
+    async fn count(&self, query: &ArtifactQuery) -> Result<u64, StoreError> {
+        ArtifactStore::count(&self.store, query).await
+    }
+
+    async fn attachment(&self, id: &DocumentId, name: &str) -> Result<Bytes, StoreError> {
+        self.store.attachment(id, name).await
     }
 }

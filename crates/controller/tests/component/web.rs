@@ -1,8 +1,7 @@
 //! Web actions: who pays, in which order requests are checked, how failures look.
 
 use oxwhisk_controller::Limits;
-use oxwhisk_store::{Subject, SubjectNamespace, SubjectStore as _};
-use oxwhisk_testing::{RestAnswer, RestClient};
+use oxwhisk_testing::RestAnswer;
 use serde_json::{Value, json};
 
 use crate::support::Harness;
@@ -26,24 +25,6 @@ async fn with_web_action(limits: Limits, annotations: &[(&str, Value)]) -> Harne
     harness
 }
 
-/// A client with the key of another subject.
-async fn stranger(harness: &Harness) -> RestClient {
-    let (uuid, key) = ("u-2".to_owned(), "s".repeat(64));
-    let credentials = format!("{uuid}:{key}");
-    let namespace = SubjectNamespace {
-        name: "elsewhere".to_owned(),
-        uuid,
-        key,
-    };
-    let subject = Subject {
-        subject: "stranger".to_owned(),
-        namespaces: vec![namespace],
-        blocked: false,
-    };
-    harness.store.put_subject(&subject).await.unwrap();
-    harness.client.with_key(&credentials)
-}
-
 /// What a `GET` answers when the action gives this result.
 async fn answer(harness: &Harness, path: &str, result: &str) -> RestAnswer {
     let mut feed = harness.feed().await;
@@ -59,7 +40,7 @@ async fn answer(harness: &Harness, path: &str, result: &str) -> RestAnswer {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_owner_pays_whoever_asks() {
     let harness = with_web_action(Limits::default(), &[]).await;
-    let client = stranger(&harness).await;
+    let client = harness.stranger().await;
     let mut feed = harness.feed().await;
     let path = format!("{WEB}/rest?q=1");
     let (answer, ()) = tokio::join!(client.get(&path), async {

@@ -12,5 +12,6 @@ mod failing;
 mod invoking;
 mod platform_faults;
 mod scaling;
+mod slow_disk;
 mod stopping;
 mod support;

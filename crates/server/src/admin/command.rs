@@ -10,7 +10,7 @@ use oxwhisk_store::embedded::OpenError;
 use serde_json::json;
 use tokio::net::UnixStream;
 
-use crate::platform::{database, open_for_administration};
+use crate::platform::{database, kept_somewhere, open_for_administration};
 use crate::settings::Settings;
 
 use super::args::Area;
@@ -61,6 +61,7 @@ pub(crate) async fn run(area: Area, shape: Shape, settings: &Settings) -> Result
 }
 
 async fn carry_out(operation: Operation, settings: &Settings, shape: Shape) -> Result<Answer> {
+    kept_somewhere(settings)?;
     let deadline = Instant::now() + PATIENCE;
     let path = database(settings);
     let tell = |who: &str| {

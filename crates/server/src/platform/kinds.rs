@@ -41,7 +41,7 @@ pub(crate) fn discover(settings: &Settings) -> Result<Kinds> {
     let places = Places {
         path: Some(environment::search_path()),
         home: environment::home(),
-        cache_dir: Some(settings.data_dir.clone()),
+        cache_dir: Some(settings.data_dir.clone()).filter(|dir| !dir.as_os_str().is_empty()),
     };
     let mut found = discovery::find(&places);
     found.retain(|interpreter| interpreter.version >= oldest(interpreter.family));

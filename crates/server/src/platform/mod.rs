@@ -5,6 +5,7 @@ mod invoker;
 mod journal;
 pub(crate) mod kinds;
 mod listeners;
+mod opening;
 mod subjects;
 
 pub(crate) use invoker::network;
@@ -13,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use oxwhisk_bus::embedded::{EmbeddedBus, EmbeddedConfig as BusConfig};
 use oxwhisk_bus::{ControllerId, InvokerId, MessageBus};
 use oxwhisk_controller::{BuildInfo, Clock as _, Controller, ControllerConfig, Origin, Stores};
@@ -70,7 +71,10 @@ impl Platform {
             move || kinds::discover(&settings)
         });
         let store = match role {
-            Role::Standalone => EmbeddedStore::open(&database(&settings), store_config(&settings)),
+            Role::Standalone => {
+                kept_somewhere(&settings)?;
+                opening::open(&database(&settings), store_config(&settings)).await
+            }
             Role::OneShot => EmbeddedStore::in_memory(store_config(&settings)),
         };
         let store = store.context("could not open the store")?;
@@ -81,7 +85,7 @@ impl Platform {
         let kinds = kinds.await.context("could not look for interpreters")??;
         let listener = TcpListener::bind(("127.0.0.1", settings.port))
             .await
-            .with_context(|| format!("could not listen on 127.0.0.1:{}", settings.port))?;
+            .with_context(|| not_listening(settings.port))?;
         let port = listener
             .local_addr()
             .context("could not tell the port")?
@@ -240,6 +244,23 @@ async fn join(part: JoinHandle<()>) {
     {
         tracing::error!(%error, "a part of the server ended badly");
     }
+}
+
+fn not_listening(port: u16) -> String {
+    format!("could not listen on 127.0.0.1:{port} (port 0 picks a free one)")
+}
+
+/// Checks that there is a folder for what must be kept.
+///
+/// # Errors
+/// A user without a home who names none.
+pub(crate) fn kept_somewhere(settings: &Settings) -> Result<()> {
+    if settings.data_dir.as_os_str().is_empty() {
+        bail!(
+            "no folder to keep data in: neither HOME nor XDG_STATE_HOME is set; name one with `--data-dir`"
+        );
+    }
+    Ok(())
 }
 
 /// Returns the place of the database.

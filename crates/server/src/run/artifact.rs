@@ -40,9 +40,17 @@ impl Artifact {
                 code: STANDARD.encode(content),
             });
         }
+        if has_extension(path, "zip") {
+            bail!("`{}` is no zip archive", path.display());
+        }
         let kind = kind.map_or_else(|| kind_of_source(path), |kind| Ok(kind.to_owned()))?;
         let code = String::from_utf8(content)
             .with_context(|| format!("`{}` is no UTF-8 text", path.display()))?;
+        let code = if has_extension(path, "mjs") {
+            STANDARD.encode(zip_module(&code)?)
+        } else {
+            code
+        };
         Ok(Self { kind, code })
     }
 
@@ -57,6 +65,11 @@ impl Artifact {
 }
 
 const HINT: &str = "name a kind with --kind, such as nodejs:default or python:default";
+
+fn has_extension(path: &Path, wanted: &str) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension == wanted)
+}
 
 fn kind_of_source(path: &Path) -> Result<String> {
     match path.extension().and_then(|extension| extension.to_str()) {
@@ -88,7 +101,26 @@ fn kind_of_archive(path: &Path) -> Result<String> {
     let archive = zip::ZipArchive::new(file)
         .with_context(|| format!("`{}` is no zip archive", path.display()))?;
     let names: Vec<_> = archive.file_names().filter_map(Result::ok).collect();
-    kind_of_names(|name| names.iter().any(|found| found == name), path)
+    let has = |name: &str| names.iter().any(|found| found == name);
+    kind_of_names(has, path).with_context(|| {
+        let mut folders = names.iter().map(|name| name.split('/').next());
+        match folders.next().flatten() {
+            Some(folder) if folders.all(|other| other == Some(folder)) => {
+                format!("everything is below the folder `{folder}`: zip what is in it")
+            }
+            _ => "this archive is no action".to_owned(),
+        }
+    })
+}
+
+/// Packs an ES module: source code by itself is run as a script.
+fn zip_module(code: &str) -> Result<Vec<u8>> {
+    let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    archive.start_file("package.json", SimpleFileOptions::default())?;
+    archive.write_all(br#"{"main": "action.mjs", "type": "module"}"#)?;
+    archive.start_file("action.mjs", SimpleFileOptions::default())?;
+    archive.write_all(code.as_bytes())?;
+    Ok(archive.finish()?.into_inner())
 }
 
 fn zip_folder(root: &Path) -> Result<Vec<u8>> {

@@ -23,11 +23,22 @@ const ACTION: &str = "guest/run";
 /// How long the record is waited for once the result is there: logs come in within milliseconds.
 const RECORD_PATIENCE: Duration = Duration::from_secs(5);
 
+/// The exit code when the platform failed, the same as for an activation that ends with an internal error.
+pub(crate) const PLATFORM_FAILED: u8 = 3;
+
+/// Why there is nothing to run: a file, an argument or a kind.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(crate) struct NothingToRun(anyhow::Error);
+
 /// Runs a file and returns its status as an exit code: 0 success, 1 application error, 2 developer error, 3 ours.
+///
+/// # Errors
+/// [`NothingToRun`] for what cannot be run, anything else for failures of the platform.
 pub(crate) async fn run(args: RunArgs, settings: Settings) -> Result<ExitCode> {
     let began = Instant::now();
-    let arguments = arguments(&args)?;
-    let artifact = Artifact::load(&args.file, args.kind.as_deref())?;
+    let arguments = arguments(&args).map_err(NothingToRun)?;
+    let artifact = Artifact::load(&args.file, args.kind.as_deref()).map_err(NothingToRun)?;
     let platform = Platform::start(settings, Role::OneShot).await?;
     let outcome = invoke(&platform, &artifact, args.main.as_deref(), arguments).await;
     let activation = match outcome {
@@ -62,7 +73,11 @@ async fn invoke(
     platform
         .controller
         .create_action(&action, &artifact.exec(main)?)
-        .await?;
+        .await
+        .map_err(|refusal| match refusal.status.is_client_error() {
+            true => NothingToRun(refusal.into()).into(),
+            false => anyhow::Error::from(refusal),
+        })?;
     let transid = TransactionId {
         id: "run".into(),
         start_ms: platform.epoch_ms(),
@@ -91,8 +106,8 @@ fn arguments(args: &RunArgs) -> Result<Json> {
         Some(path) => {
             let text = std::fs::read(path)
                 .with_context(|| format!("could not read `{}`", path.display()))?;
-            let json =
-                Json::parse(&text).with_context(|| format!("`{}` is no JSON", path.display()))?;
+            let json = Json::parse(&text)
+                .with_context(|| format!("`{}` is not valid JSON", path.display()))?;
             if json.kind() != JsonKind::Object {
                 bail!("`{}` is no JSON object", path.display());
             }

@@ -94,9 +94,11 @@ pub async fn a_record_belongs_to_its_namespace(store: &dyn ActivationStore) {
 /// way there.
 pub async fn long_lists_name_what_does_not_fit(store: &dyn ActivationStore) {
     const COUNT: u64 = 12;
+    /// More than a record has beside its log.
+    const REST: usize = 1024;
     let large = |start| {
         let mut record = record("hello", start, 0);
-        record.logs = vec!["x".repeat(PAGE_BYTES / 4)];
+        record.logs = vec!["x".repeat(PAGE_BYTES / 4 - 2 * REST)];
         Arc::new(record)
     };
     for start in 1..COUNT {

@@ -103,12 +103,10 @@ impl Search {
         let page = (limit(self.query.limit), self.query.skip.into());
         let mut room = PageRoom::new();
         self.rows(db, "id, body", Some(page), |row| {
-            if !room.is_left() {
-                return row.get(0).map(Place::Named);
+            if room.is_left() && room.take(row.get_ref(1)?.as_str()?.len()) {
+                return stored(row).map(Place::Stored);
             }
-            let stored = stored(row)?;
-            room.take(stored.1.len());
-            Ok(Place::Stored(stored))
+            row.get(0).map(Place::Named)
         })
     }
 
@@ -143,15 +141,23 @@ impl Search {
                 return Ok(Some(Place::Named(id)));
             }
             if let Some(record) = pending.iter().find(|r| key(r.activation_id) == id) {
-                room.take(text_len(record));
-                return Ok(Some(Place::UnderWay(Arc::clone(record))));
+                return Ok(Some(if room.take(text_len(record)) {
+                    Place::UnderWay(Arc::clone(record))
+                } else {
+                    Place::Named(id)
+                }));
             }
             let body: Option<String> = db
                 .prepare_cached("SELECT body FROM activations WHERE id = ?1")?
                 .query_row([id], |row| row.get(0))
                 .optional()?;
-            room.take(body.as_ref().map_or(0, String::len));
-            Ok(body.map(|body| Place::Stored((id, body))))
+            Ok(body.map(|body| {
+                if room.take(body.len()) {
+                    Place::Stored((id, body))
+                } else {
+                    Place::Named(id)
+                }
+            }))
         })
         .filter_map(rusqlite::Result::transpose)
         .collect()

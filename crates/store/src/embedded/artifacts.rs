@@ -95,10 +95,8 @@ fn list(db: &Connection, query: &ArtifactQuery) -> rusqlite::Result<Page<Stored,
     let mut rows = select.query(params_from_iter(values))?;
     let (mut found, mut rest, mut room) = (Vec::new(), Vec::new(), PageRoom::new());
     while let Some(row) = rows.next()? {
-        if room.is_left() {
-            let stored = stored(row)?;
-            room.take(stored.3.len());
-            found.push(stored);
+        if room.is_left() && room.take(row.get_ref(3)?.as_str()?.len()) {
+            found.push(stored(row)?);
         } else {
             rest.push(DocumentId::from(row.get_ref(0)?.as_str()?));
         }

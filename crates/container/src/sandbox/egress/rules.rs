@@ -105,6 +105,8 @@ pub(crate) enum Refusal {
     Host,
     /// On a network to which the host is attached.
     Neighbour,
+    /// No route leads there.
+    Nowhere,
     /// Nobody could say where it leads.
     Unknown,
 }
@@ -121,6 +123,7 @@ impl fmt::Display for Refusal {
             Self::Private => "private network",
             Self::Host => "address of the host",
             Self::Neighbour => "neighbour of the host",
+            Self::Nowhere => "no route",
             Self::Unknown => "unknown place",
         })
     }
@@ -135,7 +138,7 @@ pub(crate) enum Place {
     Neighbour,
     /// To a gateway, or down the default route.
     Beyond,
-    /// Nowhere; dialling finds out with which error.
+    /// Nowhere.
     Nowhere,
 }
 
@@ -166,7 +169,9 @@ impl EgressRules {
             Err(_) => Err(Refusal::Unknown),
             Ok(Place::Host) => Err(Refusal::Host),
             Ok(Place::Neighbour) if !opened => Err(Refusal::Neighbour),
-            Ok(Place::Neighbour | Place::Beyond | Place::Nowhere) => Ok(()),
+            // Not dialled: by then it might lead to the host.
+            Ok(Place::Nowhere) => Err(Refusal::Nowhere),
+            Ok(Place::Neighbour | Place::Beyond) => Ok(()),
         }
     }
 

@@ -57,7 +57,7 @@ impl Buffers {
     pub(super) fn new() -> Self {
         Self {
             read: RefCell::new(vec![0; PREFIX + MTU as usize]),
-            written: RefCell::new(Vec::with_capacity(PREFIX + MTU as usize)),
+            written: RefCell::new(vec![0; PREFIX + MTU as usize]),
         }
     }
 
@@ -129,14 +129,18 @@ impl Tun {
         fill: impl FnOnce(&mut [u8]) -> R,
     ) -> R {
         let mut buffer = self.buffers.written.borrow_mut();
+        if buffer.len() < PREFIX + length {
+            debug_assert!(false, "nobody makes packets beyond the largest");
+            buffer.resize(PREFIX + length, 0);
+        }
         // What is left of an earlier packet is written over.
-        buffer.resize(PREFIX + length, 0);
-        let (prefix, packet) = buffer.split_at_mut(PREFIX);
+        let (frame, _) = buffer.split_at_mut(PREFIX + length);
+        let (prefix, packet) = frame.split_at_mut(PREFIX);
         let result = fill(packet);
         prefix.copy_from_slice(&missing.map_or([0; PREFIX], Missing::prefix));
         if let Some(device) = &self.device {
             // Lost, as on any network, if the kernel has no room; and not missed if the container is gone.
-            let _sent_or_lost = rustix::io::write(device.get_ref(), &buffer);
+            let _sent_or_lost = rustix::io::write(device.get_ref(), frame);
         }
         result
     }

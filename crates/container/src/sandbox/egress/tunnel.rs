@@ -18,7 +18,7 @@ use super::descriptors::{Descriptors, Share};
 use super::netlink::Netlink;
 use super::packet::{self, Content, Flow, Outgoing, Unreachable};
 use super::resolvers::{self, Resolvers};
-use super::rules::EgressRules;
+use super::rules::{EgressRules, Refusal};
 use super::tcp::{Connection, Remote};
 use super::traffic::Meter;
 use super::tun::Tun;
@@ -111,11 +111,14 @@ impl Shared {
     }
 
     /// Asks the rules about an address, and the host's routing.
-    pub(super) fn permits(&self, address: IpAddr) -> bool {
+    pub(super) fn permits(&self, address: IpAddr) -> Result<(), Unreachable> {
         let World { rules, netlink, .. } = &*self.world;
         rules
             .judge(address, |address| netlink.place_of(address))
-            .is_ok()
+            .map_err(|refusal| match refusal {
+                Refusal::Nowhere => Unreachable::Network,
+                _ => Unreachable::Prohibited,
+            })
     }
 
     fn take(self: &Rc<Self>, packet: &[u8], tasks: &mut JoinSet<()>) {
@@ -221,10 +224,9 @@ impl Shared {
             };
             return tokio::select! { () = relayed => {}, () = served => {} };
         }
-        let dialled = if self.permits(flow.target.ip()) {
-            dial(flow.target).await
-        } else {
-            Err(Unreachable::Prohibited)
+        let dialled = match self.permits(flow.target.ip()) {
+            Ok(()) => dial(flow.target).await,
+            Err(why) => Err(why),
         };
         match dialled {
             Ok(stream) => self.relay(flow, syn, Remote::Internet(stream)).await,

@@ -52,9 +52,9 @@ impl Conversations {
     ) {
         let sent = match self.socket(&flow) {
             Some(socket) => pass_on(&socket, data),
-            None if !shared.permits(flow.target.ip()) => Err(Unreachable::Prohibited),
-            None => self
-                .open(shared, flow, tasks)
+            None => shared
+                .permits(flow.target.ip())
+                .and_then(|()| self.open(shared, flow, tasks))
                 .and_then(|socket| pass_on(&socket, data)),
         };
         match sent {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ffi::CString;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::Write;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -33,7 +34,15 @@ const USERS: Range<u32> = 1_900_000_000..2_140_000_000;
 /// Ends when the server's end of the socket closes, after everything in every container was killed
 /// and its control groups were removed.
 pub fn helper_main() -> ! {
-    let failed = Helper::start().and_then(|mut helper| {
+    let started = Helper::start().inspect_err(|Failure { step, errno }| {
+        let error = std::io::Error::from_raw_os_error(*errno);
+        // The server learns only that the helper has ended.
+        let _ = writeln!(
+            std::io::stderr(),
+            "sandbox helper: could not {step}: {error}"
+        );
+    });
+    let failed = started.and_then(|mut helper| {
         let ended = helper.serve();
         helper.end();
         ended

@@ -44,7 +44,7 @@ pub struct Gate {
 }
 
 impl Gate {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             is_held: Mutex::new(false),
             permits: Semaphore::new(0),
@@ -59,7 +59,7 @@ impl Gate {
         self.permits.add_permits(count);
     }
 
-    async fn pass(&self) {
+    pub async fn pass(&self) {
         if *self.is_held.lock().unwrap() {
             self.permits.acquire().await.unwrap().forget();
         }

@@ -10,6 +10,7 @@ use oxwhisk_store::{
 };
 
 use super::ActionSpec;
+use super::containers::Gate;
 
 /// Documents and attachments that tests put there.
 #[derive(Debug, Default)]
@@ -97,12 +98,28 @@ impl ArtifactStore for FakeArtifacts {
     }
 }
 
-/// Records in memory; can be full.
-#[derive(Debug, Default)]
+/// Records in memory; can be full, or slow.
+#[derive(Debug)]
 pub struct FakeRecords {
+    /// What writing waits for.
+    pub writes: Gate,
+    /// Handed over and not written: can be read.
+    pending: Mutex<HashMap<ActivationId, Arc<WhiskActivation>>>,
     records: Mutex<HashMap<ActivationId, Arc<WhiskActivation>>>,
     is_full: Mutex<bool>,
     attempts: Mutex<usize>,
+}
+
+impl Default for FakeRecords {
+    fn default() -> Self {
+        Self {
+            writes: Gate::new(),
+            pending: Mutex::default(),
+            records: Mutex::default(),
+            is_full: Mutex::default(),
+            attempts: Mutex::default(),
+        }
+    }
 }
 
 impl FakeRecords {
@@ -111,9 +128,11 @@ impl FakeRecords {
     }
 
     pub fn find(&self, id: ActivationId) -> Option<Arc<WhiskActivation>> {
-        self.records.lock().unwrap().get(&id).cloned()
+        let pending = self.pending.lock().unwrap().get(&id).cloned();
+        pending.or_else(|| self.records.lock().unwrap().get(&id).cloned())
     }
 
+    /// How many are written.
     pub fn count(&self) -> usize {
         self.records.lock().unwrap().len()
     }
@@ -127,16 +146,16 @@ impl FakeRecords {
 impl ActivationStore for FakeRecords {
     async fn store(&self, record: Arc<WhiskActivation>) -> Result<(), StoreError> {
         *self.attempts.lock().unwrap() += 1;
+        let id = record.activation_id;
+        self.pending.lock().unwrap().insert(id, record.clone());
         // A real store takes its time.
         tokio::task::yield_now().await;
+        self.writes.pass().await;
+        self.pending.lock().unwrap().remove(&id);
         if *self.is_full.lock().unwrap() {
             return Err(StoreError::Full);
         }
-        let old = self
-            .records
-            .lock()
-            .unwrap()
-            .insert(record.activation_id, record);
+        let old = self.records.lock().unwrap().insert(id, record);
         assert!(old.is_none(), "recorded twice: {old:?}");
         Ok(())
     }

@@ -128,7 +128,7 @@ fn routing_decides_about_host_and_neighbours() {
         (Place::Host, Some(Refusal::Host)),
         (Place::Neighbour, Some(Refusal::Neighbour)),
         (Place::Beyond, None),
-        (Place::Nowhere, None),
+        (Place::Nowhere, Some(Refusal::Nowhere)),
     ];
     let address = "203.0.113.5".parse().unwrap();
     for (place, expected) in cases {
