@@ -155,7 +155,11 @@ impl EgressRules {
         let address = address.to_canonical();
         self.judge_one(address, &place)?;
         // A translator on the way makes an IPv4 connection of it, and may well be the host.
-        embedded(address).map_or(Ok(()), |inner| self.judge_one(inner.into(), &place))
+        match embedded(address).map(|inner| self.judge_one(inner.into(), &place)) {
+            // A host without IPv4 leaves that to a translator elsewhere.
+            None | Some(Err(Refusal::Nowhere)) => Ok(()),
+            Some(judged) => judged,
+        }
     }
 
     fn judge_one(

@@ -123,6 +123,26 @@ fn routing_is_asked_about_the_ipv4_address_in_an_ipv6_address() {
 }
 
 #[test]
+fn host_without_ipv4_reaches_ipv4_by_a_translator() {
+    let place = |address: IpAddr| {
+        Ok(if address.is_ipv6() {
+            Place::Beyond
+        } else {
+            Place::Nowhere
+        })
+    };
+    let cases = [
+        ("64:ff9b::203.0.113.5", Ok(())),
+        ("64:ff9b::10.0.0.1", Err(Refusal::Private)),
+        ("203.0.113.5", Err(Refusal::Nowhere)),
+    ];
+    for (address, expected) in cases {
+        let judged = EgressRules::default().judge(address.parse().unwrap(), place);
+        assert_eq!(judged, expected, "{address}");
+    }
+}
+
+#[test]
 fn routing_decides_about_host_and_neighbours() {
     let cases = [
         (Place::Host, Some(Refusal::Host)),
