@@ -192,7 +192,9 @@ fn what_keeps_the_program_from_starting_is_told() {
         (
             &["standalone", "--port", &port],
             1,
-            &format!("error: could not listen on 127.0.0.1:{port}: Address already in use"),
+            &format!(
+                "error: could not listen on 127.0.0.1:{port} (port 0 picks a free one): Address already in use"
+            ),
         ),
         (
             &["standalone", "--config", "/nonexistent/oxwhisk.toml"],
@@ -201,12 +203,12 @@ fn what_keeps_the_program_from_starting_is_told() {
         ),
         (
             &["standalone", "--prot", "1"],
-            2,
+            64,
             "error: unexpected argument '--prot' found",
         ),
         (
             &["standalone", "--port", "65536"],
-            2,
+            64,
             "error: invalid value '65536' for '--port <PORT>'",
         ),
     ];
