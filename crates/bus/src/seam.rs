@@ -33,6 +33,9 @@ pub enum BusError {
     /// Storage or network failed; the message may or may not have been taken.
     #[error("could not reach the message bus")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The sender took the activation back, so it must not be run.
+    #[error("the activation was withdrawn")]
+    Withdrawn,
     /// The receiver ended.
     #[error("`{topic}` has no receiver")]
     Closed {
@@ -112,6 +115,16 @@ pub trait SentActivation: Send + Sync + fmt::Debug {
     /// [`BusError::Unavailable`].
     async fn release(&self) -> Result<(), BusError>;
 
+    /// Takes an activation back that no receiver has begun, whether it waits or was received: it is not delivered any
+    /// more, and [`Delivery::start`] refuses it. Returns false if it was begun, or is held; nothing has changed then.
+    ///
+    /// The journal is rid of it before the return if the message is durable. One whose [`SentActivation::persist`]
+    /// failed is withdrawn even if the journal cannot be reached.
+    ///
+    /// # Errors
+    /// [`BusError::Unavailable`] if a durable message could not be taken off; it is not withdrawn then.
+    async fn withdraw(&self) -> Result<bool, BusError>;
+
     /// Returns false once it is certain that nobody in this life of the receiver will complete it: it was received,
     /// and [`Delivery`] dropped. True while it waits to be received, and for a held activation.
     fn is_held(&self) -> bool;
@@ -140,7 +153,8 @@ pub trait Delivery: Send + Sync + fmt::Debug {
     /// when it returns.
     ///
     /// # Errors
-    /// [`BusError::Unavailable`]; it must not be run then.
+    /// [`BusError::Unavailable`], or [`BusError::Withdrawn`] if its sender took it back, which no repetition changes;
+    /// it must not be run then.
     async fn start(&self) -> Result<(), BusError>;
 
     /// Takes it off the bus without a record.

@@ -92,6 +92,45 @@ async fn a_message_that_the_journal_refuses_is_not_delivered() {
     delivery.start().await.unwrap();
 }
 
+/// What could not be made durable can be taken back though the journal is away, even while its receiver tries to begin.
+#[tokio::test]
+async fn a_message_that_could_not_be_persisted_is_withdrawn_without_the_journal() {
+    let journal = MemoryJournal::default();
+    let bus = open(EmbeddedConfig::default(), &journal).await;
+    let to = invoker(0);
+    let sent = bus.send_activation(&to, message(1), Durability::Volatile);
+    let sent = sent.await.unwrap();
+    let mut feed = bus.activations(&invoker(0)).await.unwrap();
+    let delivery = next(&mut *feed).await.unwrap();
+    journal.set_failing(true);
+    let refused = sent.persist().await;
+    assert!(matches!(refused, Err(BusError::Unavailable(_))));
+    let not_marked = delivery.start().await;
+    assert!(matches!(not_marked, Err(BusError::Unavailable(_))));
+    assert!(sent.withdraw().await.unwrap());
+    journal.set_failing(false);
+    let started = delivery.start().await;
+    assert!(matches!(started, Err(BusError::Withdrawn)), "{started:?}");
+    assert_eq!(journal.unfinished().await.unwrap(), []);
+}
+
+/// A durable message stays where it is if the journal cannot be rid of it.
+#[tokio::test]
+async fn a_durable_message_is_not_withdrawn_without_the_journal() {
+    let journal = MemoryJournal::default();
+    let bus = open(EmbeddedConfig::default(), &journal).await;
+    let to = invoker(0);
+    let sent = bus.send_activation(&to, message(1), Durability::Durable);
+    let sent = sent.await.unwrap();
+    journal.set_failing(true);
+    let refused = sent.withdraw().await;
+    assert!(matches!(refused, Err(BusError::Unavailable(_))));
+    journal.set_failing(false);
+    let mut feed = bus.activations(&invoker(0)).await.unwrap();
+    let delivery = next(&mut *feed).await.unwrap();
+    delivery.start().await.unwrap();
+}
+
 /// A caller that goes away while its message is written cannot leave it accepted and forgotten.
 #[tokio::test]
 async fn a_message_whose_sender_goes_away_is_delivered() {

@@ -110,6 +110,11 @@ impl LoadBalancer {
         }
     }
 
+    /// Strikes off an activation that was withdrawn: no completion will come for it.
+    pub(crate) fn forget(&self, id: ActivationId) {
+        self.remove(id);
+    }
+
     /// Returns how many activations of a namespace are in flight.
     pub(crate) fn in_flight(&self, namespace_uuid: &str) -> u64 {
         self.lock()

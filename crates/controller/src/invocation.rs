@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use oxwhisk_bus::{ActivationMessage, Durability, SentActivation, TransactionId};
+use oxwhisk_bus::{ActivationMessage, BusError, Durability, SentActivation, TransactionId};
 use oxwhisk_entity::{
     ActionLimits, ActivationId, EntityName, EntityPath, Exec, FullyQualifiedName, Identity, Json,
     Parameters, SemVer, WhiskAction, WhiskActivation, WhiskPackage,
 };
 use oxwhisk_store::Revision;
+use tokio::sync::oneshot;
 
 use crate::api::created_annotations;
 use crate::balancer::InFlight;
@@ -19,6 +20,9 @@ use crate::controller::Controller;
 use crate::entities::{Stored, WhiskEntity};
 use crate::http::ApiError;
 use crate::messages;
+
+/// How long the result of an activation that runs and cannot be promised is waited for beyond the caller's wait.
+const UNPROMISED_PATIENCE: Duration = Duration::from_secs(3);
 
 /// An action as it was found, ready to be invoked.
 #[derive(Debug, Clone)]
@@ -273,11 +277,33 @@ impl Controller {
             }
             Err(_) => match sent.persist().await {
                 Ok(()) => None,
-                // What cannot be promised is waited for.
-                Err(_) => result.await.ok(),
+                Err(error) => Some(self.unpromised(id, sent.as_ref(), result, error).await?),
             },
         };
         Ok(activation.map_or(Outcome::Accepted(id), Outcome::Finished))
+    }
+
+    /// Ends a wait for an activation that cannot be promised, as when the disk is full: takes it back if it has not
+    /// begun, and otherwise waits a little more for its result. Nobody learns its identifier from an error; what runs
+    /// is recorded all the same once there is space.
+    async fn unpromised(
+        &self,
+        id: ActivationId,
+        sent: &dyn SentActivation,
+        result: oneshot::Receiver<Arc<WhiskActivation>>,
+        error: BusError,
+    ) -> Result<Arc<WhiskActivation>, ApiError> {
+        match sent.withdraw().await {
+            Ok(true) => {
+                self.balancer.forget(id);
+                return Err(error.into());
+            }
+            Ok(false) => {}
+            Err(failure) => {
+                tracing::warn!(activation_id = %id, error = %failure, "activation not withdrawn");
+            }
+        }
+        last_wait(result).await.ok_or_else(|| error.into())
     }
 
     /// Sends an action to an invoker and waits neither for its result nor for the disk. Checks are the caller's, as for
@@ -339,6 +365,16 @@ impl Controller {
             cause: None,
         }
     }
+}
+
+/// Waits a little more for the result of what runs and cannot be promised.
+pub(crate) async fn last_wait(
+    result: oneshot::Receiver<Arc<WhiskActivation>>,
+) -> Option<Arc<WhiskActivation>> {
+    tokio::time::timeout(UNPROMISED_PATIENCE, result)
+        .await
+        .ok()?
+        .ok()
 }
 
 /// Puts `ns/[pkg/]name` together.

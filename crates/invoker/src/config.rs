@@ -43,9 +43,10 @@ pub struct InvokerConfig {
     /// How many actions are remembered with their code (up to 16 KB each; larger code is fetched when a
     /// container is initialised). Default 1024; zero remembers none.
     pub action_cache_entries: usize,
-    /// At shutdown: how long running activations may go on. Default 30 s.
+    /// At shutdown: how long running activations may go on at most. Default 30 s.
     pub shutdown_grace: Duration,
-    /// At shutdown: how long is waited for containers to be gone and records to be stored. Default 10 s.
+    /// At shutdown: how long is waited for containers to be gone and records to be stored; half of it while the store
+    /// refuses records. Default 10 s.
     pub flush_grace: Duration,
 }
 

@@ -45,7 +45,7 @@ pub(crate) enum Mail {
     Reschedule(Box<ReadyJob>),
     /// The code of the action is not there any more.
     Stale(Box<ReadyJob>),
-    /// The activation was given up before it began; it stays on the bus.
+    /// The activation was given up before it began: it stays on the bus, or its sender took it back.
     Abandoned(RunId),
     /// The activation's task died.
     Died(RunId),

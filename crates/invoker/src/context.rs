@@ -122,7 +122,7 @@ impl Context {
             };
             let is_retryable = match error {
                 BusError::Full { .. } | BusError::Unavailable(_) => attempt < ACK_ATTEMPTS,
-                BusError::TooLarge | BusError::Closed { .. } => false,
+                BusError::TooLarge | BusError::Closed { .. } | BusError::Withdrawn => false,
             };
             if !is_retryable {
                 tracing::warn!(%activation_id, error = %error, "acknowledgement not sent");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use oxwhisk_bus::{ActivationMessage, Delivery};
+use oxwhisk_bus::{ActivationMessage, BusError, Delivery};
 
 use crate::context::Context;
 use crate::executable::Executable;
@@ -59,7 +59,8 @@ impl Job {
         self.message.content.as_ref().map_or(0, |json| json.size())
     }
 
-    /// Writes down that it is about to run. Returns false if that is impossible; it must not be run then.
+    /// Writes down that it is about to run. Returns false if that is impossible, or its sender took it
+    /// back; it must not be run then.
     pub(crate) async fn begin(&mut self, context: &Context) -> bool {
         if self.has_begun {
             return true;
@@ -70,6 +71,10 @@ impl Job {
         let mut retries = context.retries();
         while let Err(error) = self.delivery.start().await {
             let activation_id = self.message.activation_id;
+            if matches!(error, BusError::Withdrawn) {
+                tracing::debug!(%activation_id, "activation withdrawn before it began");
+                return false;
+            }
             tracing::warn!(%activation_id, %error, "start not written down");
             if !retries.wait().await {
                 return false;

@@ -6,7 +6,7 @@ mod drain;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use foldhash::{HashMap, HashMapExt};
 use oxwhisk_bus::{ActivationFeed, BusError, Delivery};
@@ -96,12 +96,16 @@ impl Invoker {
     }
 
     /// Works until `shutdown` completes or the bus is shut down, then drains: takes nothing more, lets what
-    /// runs and what somebody waits for end within `shutdown_grace`, hands everything else back to the
-    /// bus, removes all containers and waits until all records are stored, within `flush_grace`.
+    /// runs and what somebody waits for end within the time that `shutdown` gives, but at most `shutdown_grace`,
+    /// hands everything else back to the bus, removes all containers and waits until all records are stored, within
+    /// `flush_grace`.
     ///
     /// # Errors
     /// [`BusError`] if the bus gives no activations at the start.
-    pub async fn run(mut self, shutdown: impl Future<Output = ()> + Send) -> Result<(), BusError> {
+    pub async fn run(
+        mut self,
+        shutdown: impl Future<Output = Duration> + Send,
+    ) -> Result<(), BusError> {
         let mut feed = self
             .context
             .bus
@@ -111,20 +115,21 @@ impl Invoker {
         self.tell_pool(PoolEvent::Woken);
         tokio::pin!(shutdown);
         let mut alarm = None;
-        loop {
+        let most = self.context.config.shutdown_grace;
+        let grace = loop {
             self.set(&mut alarm);
             tokio::select! {
                 biased;
-                () = &mut shutdown => break,
+                grace = &mut shutdown => break grace.min(most),
                 delivery = self.turn(&mut alarm, Some(&mut *feed)) => match delivery {
                     Turn::Done => {}
                     Turn::Delivered(delivery) => self.take(delivery),
-                    Turn::BusClosed => break,
+                    Turn::BusClosed => break most,
                 },
             }
-        }
+        };
         drop(feed);
-        self.drain().await;
+        self.drain(grace).await;
         tracing::info!(invoker = self.context.config.id.instance, "invoker stopped");
         Ok(())
     }

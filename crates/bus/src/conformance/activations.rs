@@ -111,6 +111,63 @@ pub async fn waiting_can_be_given_up(under_test: &dyn BusUnderTest) {
     assert_eq!(next(&mut *feed).await.message().activation_id, id(1));
 }
 
+/// A sender can take back what waits, and others come in its place.
+pub async fn a_withdrawn_activation_is_not_delivered(under_test: &dyn BusUnderTest) {
+    let bus = under_test.start_process().await;
+    for durability in [Durability::Volatile, Durability::Durable] {
+        let sent = bus
+            .send_activation(&invoker(0), message(1), durability)
+            .await
+            .unwrap();
+        assert!(sent.withdraw().await.unwrap());
+        assert!(sent.withdraw().await.unwrap(), "once more changes nothing");
+        let persisted = sent.persist().await;
+        assert!(matches!(persisted, Err(BusError::Withdrawn)));
+        send(&*bus, 0, [2]).await;
+        let mut feed = bus.activations(&invoker(0)).await.unwrap();
+        assert_eq!(next(&mut *feed).await.message().activation_id, id(2));
+    }
+}
+
+/// What was received can be taken back until it is begun.
+pub async fn a_delivery_that_was_withdrawn_does_not_start(under_test: &dyn BusUnderTest) {
+    let bus = under_test.start_process().await;
+    for (number, durability) in [(1, Durability::Volatile), (2, Durability::Durable)] {
+        let sent = bus
+            .send_activation(&invoker(0), message(number), durability)
+            .await
+            .unwrap();
+        let mut feed = bus.activations(&invoker(0)).await.unwrap();
+        let delivery = next(&mut *feed).await;
+        assert!(sent.withdraw().await.unwrap());
+        let started = delivery.start().await;
+        assert!(matches!(started, Err(BusError::Withdrawn)), "{started:?}");
+    }
+}
+
+/// Nothing that runs, has ended or is held can be taken back.
+pub async fn what_has_begun_cannot_be_withdrawn(under_test: &dyn BusUnderTest) {
+    let bus = under_test.start_process().await;
+    for (number, durability) in [(1, Durability::Volatile), (2, Durability::Durable)] {
+        let sent = bus
+            .send_activation(&invoker(0), message(number), durability)
+            .await
+            .unwrap();
+        let mut feed = bus.activations(&invoker(0)).await.unwrap();
+        let delivery = next(&mut *feed).await;
+        delivery.start().await.unwrap();
+        assert!(!sent.withdraw().await.unwrap(), "it runs");
+        delivery.finish().await.unwrap();
+        assert!(!sent.withdraw().await.unwrap(), "it has ended");
+        let held = bus
+            .hold_activation(&invoker(0), message(number + 10), durability)
+            .await
+            .unwrap();
+        assert!(!held.withdraw().await.unwrap(), "it is held");
+        held.release().await.unwrap();
+    }
+}
+
 /// A queue takes as many as its bound, refuses with `Full`, what it refused is gone, and it takes again
 /// when there is room.
 pub async fn a_full_queue_refuses_and_recovers(under_test: &dyn BusUnderTest) {

@@ -206,3 +206,17 @@ async fn pause(turns: u64) {
         tokio::task::yield_now().await;
     }
 }
+
+/// A durable message that was taken back is gone for good, and one that runs is not.
+pub async fn withdrawn_messages_do_not_come_back(under_test: &dyn BusUnderTest) {
+    let bus = under_test.start_process().await;
+    let (first, _received) = exchange(&*bus, 1, Durability::Durable).await;
+    let (second, started) = exchange(&*bus, 2, Durability::Durable).await;
+    started.start().await.unwrap();
+    let third = send(&*bus, 3, Durability::Volatile).await;
+    third.persist().await.unwrap();
+    for (sent, expected) in [(first, true), (second, false), (third, true)] {
+        assert_eq!(sent.withdraw().await.unwrap(), expected);
+    }
+    assert_eq!(after_crash(under_test).await, [(2, true)]);
+}

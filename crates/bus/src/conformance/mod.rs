@@ -66,6 +66,9 @@ macro_rules! conformance_suite {
                 an_invoker_has_one_receiver_at_a_time,
                 a_next_receiver_goes_on_where_the_last_one_ended,
                 waiting_can_be_given_up,
+                a_withdrawn_activation_is_not_delivered,
+                a_delivery_that_was_withdrawn_does_not_start,
+                what_has_begun_cannot_be_withdrawn,
                 a_full_queue_refuses_and_recovers,
             );
             $crate::conformance_suite!(@cases durability, $bus, [$(#[ignore = $reason])?],
@@ -82,6 +85,7 @@ macro_rules! conformance_suite {
                 persisting_after_the_end_leaves_nothing,
                 persisting_twice_leaves_one_message,
                 persisting_races_with_the_activation,
+                withdrawn_messages_do_not_come_back,
             );
             $crate::conformance_suite!(@cases acknowledgements, $bus, [$(#[ignore = $reason])?],
                 acknowledgements_come_in_order,

@@ -25,6 +25,7 @@ pub(super) enum Progress {
     Waiting,
     Started,
     Finished,
+    Withdrawn,
 }
 
 /// What sender and receiver must agree on.
@@ -47,6 +48,8 @@ pub(super) struct Shipment {
     was_started: bool,
     /// Its receiver has dropped it.
     was_dropped: AtomicBool,
+    /// Its sender has taken it back. Set under `state`; read without it by the queue, which skips such messages.
+    was_withdrawn: AtomicBool,
     /// Held while the journal is written, hence an async lock; only one sender and one receiver contend.
     state: Mutex<State>,
 }
@@ -68,6 +71,7 @@ impl Shipment {
             journal,
             was_started,
             was_dropped: AtomicBool::new(false),
+            was_withdrawn: AtomicBool::new(false),
             state: Mutex::new(State {
                 journaled,
                 progress,
@@ -79,10 +83,19 @@ impl Shipment {
         &self.message
     }
 
+    pub(super) fn was_withdrawn(&self) -> bool {
+        self.was_withdrawn.load(Ordering::Acquire)
+    }
+
     /// Appends the message unless it is there or no longer needed.
     pub(super) async fn append(&self) -> Result<(), BusError> {
         let mut state = self.state.lock().await;
-        if state.journaled == Journaled::Yes || state.progress == Progress::Finished {
+        match state.progress {
+            Progress::Waiting | Progress::Started => {}
+            Progress::Finished => return Ok(()),
+            Progress::Withdrawn => return Err(BusError::Withdrawn),
+        }
+        if state.journaled == Journaled::Yes {
             return Ok(());
         }
         let message = serde_json::to_vec(&*self.message).map_err(unavailable)?;
@@ -99,21 +112,57 @@ impl Shipment {
 
     async fn start(&self) -> Result<(), BusError> {
         let mut state = self.state.lock().await;
-        if state.progress == Progress::Waiting {
-            state.progress = Progress::Started;
+        if state.progress == Progress::Withdrawn {
+            return Err(BusError::Withdrawn);
         }
         match state.journaled {
-            Journaled::No => Ok(()),
+            Journaled::No => {}
             Journaled::Perhaps | Journaled::Yes => self
                 .journal
                 .mark_started(self.message.activation_id)
                 .await
-                .map_err(BusError::Unavailable),
+                .map_err(BusError::Unavailable)?,
         }
+        // After the mark: what could not be marked must not be run, so it has not begun and can be withdrawn.
+        if state.progress == Progress::Waiting {
+            state.progress = Progress::Started;
+        }
+        Ok(())
+    }
+
+    async fn withdraw(&self) -> Result<bool, BusError> {
+        let mut state = self.state.lock().await;
+        match state.progress {
+            Progress::Waiting => {}
+            Progress::Withdrawn => return Ok(true),
+            Progress::Started | Progress::Finished => return Ok(false),
+        }
+        let id = self.message.activation_id;
+        match state.journaled {
+            Journaled::No => {}
+            Journaled::Perhaps => {
+                // Most often the append that failed has left nothing. If it has, and the journal cannot be reached now
+                // either, the worst is that an activation of which nobody was told is run after a restart.
+                if let Err(error) = self.journal.remove(id).await {
+                    tracing::debug!(activation_id = %id, %error, "withdrawn without the journal");
+                }
+            }
+            Journaled::Yes => self
+                .journal
+                .remove(id)
+                .await
+                .map_err(BusError::Unavailable)?,
+        }
+        state.progress = Progress::Withdrawn;
+        self.was_withdrawn.store(true, Ordering::Release);
+        Ok(true)
     }
 
     async fn finish(&self) -> Result<(), BusError> {
         let mut state = self.state.lock().await;
+        if state.progress == Progress::Withdrawn {
+            return Ok(());
+        }
         state.progress = Progress::Finished;
         match state.journaled {
             Journaled::No => Ok(()),
@@ -147,6 +196,10 @@ impl SentActivation for Sent {
 
     async fn release(&self) -> Result<(), BusError> {
         self.0.finish().await
+    }
+
+    async fn withdraw(&self) -> Result<bool, BusError> {
+        self.0.withdraw().await
     }
 
     fn is_held(&self) -> bool {

@@ -41,11 +41,16 @@ pub(super) struct Inbox {
 }
 
 impl Inbox {
-    /// Waits for the next message. Cancel-safe.
+    /// Waits for the next message that its sender has not taken back. Cancel-safe.
     pub(super) async fn next(&mut self) -> Option<Arc<Shipment>> {
         match self.recovered.pop_front() {
             Some(shipment) => Some(shipment),
-            None => self.queue.recv().await.map(|waiting| waiting.shipment),
+            None => loop {
+                let shipment = self.queue.recv().await?.shipment;
+                if !shipment.was_withdrawn() {
+                    return Some(shipment);
+                }
+            },
         }
     }
 

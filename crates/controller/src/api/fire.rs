@@ -247,6 +247,10 @@ mod tests {
             Ok(())
         }
 
+        async fn withdraw(&self) -> Result<bool, BusError> {
+            Ok(false)
+        }
+
         fn is_held(&self) -> bool {
             true
         }
@@ -262,6 +266,10 @@ mod tests {
 
         async fn release(&self) -> Result<(), BusError> {
             Ok(())
+        }
+
+        async fn withdraw(&self) -> Result<bool, BusError> {
+            Ok(false)
         }
 
         fn is_held(&self) -> bool {

@@ -22,7 +22,7 @@ use tokio::sync::oneshot;
 
 use crate::controller::Controller;
 use crate::http::ApiError;
-use crate::invocation::{Outcome, ResolvedAction};
+use crate::invocation::{Outcome, ResolvedAction, last_wait};
 use crate::messages;
 
 /// Pauses between attempts to store a record.
@@ -140,8 +140,8 @@ impl Controller {
             // From here on the caller knows the identifier only, so the activation must survive a crash.
             Err(_) => match held.persist().await {
                 Ok(()) => None,
-                // What cannot be promised is waited for.
-                Err(_) => result.await.ok(),
+                // It goes on, and is recorded once there is space; nobody was told its identifier.
+                Err(error) => Some(last_wait(result).await.ok_or(error)?),
             },
         };
         match activation {

@@ -184,7 +184,10 @@ impl From<BusError> for ApiError {
     fn from(error: BusError) -> Self {
         match error {
             BusError::TooLarge => Self::new(StatusCode::PAYLOAD_TOO_LARGE, messages::TOO_LARGE),
-            BusError::Full { .. } | BusError::Closed { .. } | BusError::Unavailable(_) => {
+            BusError::Full { .. }
+            | BusError::Closed { .. }
+            | BusError::Unavailable(_)
+            | BusError::Withdrawn => {
                 tracing::warn!(error = %Chain(&error), "activation was not accepted");
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, messages::UNAVAILABLE)
             }

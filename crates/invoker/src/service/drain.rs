@@ -7,11 +7,11 @@ use crate::container_task::Mail;
 use crate::pool::PoolEvent;
 
 impl Invoker {
-    pub(super) async fn drain(&mut self) {
+    /// Ends; what runs has `running` to do so.
+    pub(super) async fn drain(&mut self, running: Duration) {
         self.is_draining = true;
         self.tell_pool(PoolEvent::Draining);
-        let config = &self.context.config;
-        let (running, flush) = (config.shutdown_grace, config.flush_grace);
+        let flush = self.context.config.flush_grace;
         let ended = self
             .turn_until(running, |it| it.held == 0 && !it.pool.is_busy())
             .await;
@@ -22,7 +22,10 @@ impl Invoker {
             let _ = member.mailbox.try_send(order);
         }
         let done = |it: &Self| it.members.is_empty() && it.tasks.is_empty();
-        if !self.turn_until(flush, done).await {
+        // A store that refuses records was tried while others ran: it gets less time to think better of it.
+        let is_refused = *self.stuck.borrow() > 0;
+        let patience = if is_refused { flush / 2 } else { flush };
+        if !self.turn_until(patience, done).await {
             tracing::error!("records given up at shutdown");
             self.context.give_up();
             self.turn_until(flush, done).await;

@@ -39,7 +39,8 @@ pub(super) struct InvokerWork {
 pub(super) struct RunningInvoker {
     factory: Arc<SandboxFactory>,
     container_api: Arc<ContainerApi>,
-    stop: oneshot::Sender<()>,
+    /// Takes how long running activations may go on.
+    stop: oneshot::Sender<Duration>,
     task: JoinHandle<()>,
 }
 
@@ -78,11 +79,11 @@ impl RunningInvoker {
             clock: Arc::new(SystemClock),
         };
         let (invoker, _handle) = Invoker::new(config, deps);
-        let (stop, stopped) = oneshot::channel::<()>();
+        let (stop, stopped) = oneshot::channel::<Duration>();
         let task = tokio::spawn(async move {
             let shutdown = async {
-                // A sender that is gone means the same as one that spoke.
-                let _either_way = stopped.await;
+                // A sender that is gone means the same as one that gives all the time there is.
+                stopped.await.unwrap_or(Duration::MAX)
             };
             if let Err(error) = invoker.run(shutdown).await {
                 tracing::error!(%error, "the invoker gets no activations");
@@ -103,10 +104,10 @@ impl RunningInvoker {
         }
     }
 
-    /// Lets running activations end, then removes all containers.
-    pub(super) async fn stop(self) {
+    /// Lets running activations end within `grace`, then removes all containers and stores what records can be stored.
+    pub(super) async fn stop(self, grace: Duration) {
         // The invoker may have ended with the bus already.
-        let _ended = self.stop.send(());
+        let _ended = self.stop.send(grace);
         if !self.task.is_finished()
             && let Err(error) = self.task.await
         {

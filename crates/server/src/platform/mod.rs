@@ -31,7 +31,8 @@ use administration::Administration;
 use invoker::{InvokerWork, RunningInvoker};
 use journal::StoreJournal;
 
-/// How long sequences and compositions may go on after the last request.
+/// How long everything that goes on at shutdown may take together: requests, then sequences and compositions, then
+/// running activations. Records that are not stored by then have a time of their own.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(30);
 /// Name of the database in the data directory.
 const DATABASE: &str = "oxwhisk.db";
@@ -185,7 +186,7 @@ impl Platform {
         }
     }
 
-    /// Stops all parts in order, each within a bound: no more requests, what runs ends, records are written.
+    /// Stops all parts in order, all within one bound: no more requests, what runs ends, records are written.
     pub(crate) async fn shutdown(self) {
         let Self {
             controller,
@@ -198,10 +199,11 @@ impl Platform {
             administration,
             ..
         } = self;
+        let deadline = tokio::time::Instant::now() + DRAIN_PATIENCE;
         // Without receivers everything has stopped already.
         let _all_gone = stop.send(true);
         join(serving).await;
-        if tokio::time::timeout(DRAIN_PATIENCE, controller.drain())
+        if tokio::time::timeout_at(deadline, controller.drain())
             .await
             .is_err()
         {
@@ -209,7 +211,8 @@ impl Platform {
                 "sequences or compositions were interrupted at shutdown; the next start records them"
             );
         }
-        invoker.stop().await;
+        let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+        invoker.stop(left).await;
         bus.shut_down();
         join(acknowledgements).await;
         // Last, since the store is ours until then.

@@ -157,6 +157,10 @@ impl SentActivation for Sent {
         Ok(())
     }
 
+    async fn withdraw(&self) -> Result<bool, BusError> {
+        Ok(false)
+    }
+
     fn is_held(&self) -> bool {
         true
     }

@@ -20,7 +20,7 @@ pub struct Harness {
     pub records: Arc<FakeRecords>,
     pub factory: Arc<FakeFactory>,
     pub handle: InvokerHandle,
-    shutdown: Option<oneshot::Sender<()>>,
+    shutdown: Option<oneshot::Sender<Duration>>,
     running: JoinHandle<Result<(), BusError>>,
 }
 
@@ -71,9 +71,7 @@ impl Harness {
             },
         );
         let (shutdown, stopped) = oneshot::channel();
-        let running = tokio::spawn(invoker.run(async {
-            let _ = stopped.await;
-        }));
+        let running = tokio::spawn(invoker.run(async { stopped.await.unwrap_or(Duration::MAX) }));
         Self {
             clock,
             bus,
