@@ -9,12 +9,16 @@ use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use oxwhisk_testing::{ServerOptions, TestServer, User, eventually};
 use serde_json::json;
 
 const PATIENCE: Duration = Duration::from_secs(20);
+/// What a blocking call may take beyond its wait, generously.
+const EXTRA: Duration = Duration::from_secs(10);
+/// What runs has 30 s to end, records that are refused 5 s, and the machine may be slow.
+const SHUTDOWN: Duration = Duration::from_secs(45);
 /// Far more than fits.
 const WRITES: usize = 5000;
 const ECHO: &str = "function main(args) { return args }";
@@ -47,6 +51,7 @@ exec "$@""#;
         options.arguments = ["--mount", "--target", &pid, "sh", "-c", script, "sh"]
             .map(Into::into)
             .into();
+        options.shutdown = SHUTDOWN * 3;
         options = options.argument(env!("CARGO_BIN_EXE_oxwhisk"));
         options
             .argument("standalone")
@@ -215,4 +220,68 @@ fn disk_that_is_full_from_the_start_is_told() {
     }
     namespace.make_room(&server);
     server.restart().unwrap();
+}
+
+/// Calls until the answer is 503 so many times in a row; each answer comes when its wait is over.
+async fn refused_in_time(user: &User, times: usize) {
+    let path = "/api/v1/namespaces/_/actions/echo?blocking=true&timeout=1000";
+    let mut refused = 0;
+    for _ in 0..WRITES {
+        let began = Instant::now();
+        let answer = user.client().post(path, &json!({"n": 1})).await.unwrap();
+        let took = began.elapsed();
+        assert!(took < Duration::from_secs(1) + EXTRA, "{took:?}");
+        match answer.status() {
+            200 => refused = 0,
+            503 => refused += 1,
+            other => panic!("{other} {}", answer.text()),
+        }
+        if refused == times {
+            return;
+        }
+    }
+    panic!("the disk is not full");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs root"]
+async fn full_disk_keeps_neither_callers_nor_the_end_waiting() {
+    let namespace = Namespace::new();
+    let mut server = namespace.server();
+    let user = server.user();
+    user.put_action("echo", "nodejs:default", ECHO, json!({}))
+        .await;
+    user.result("echo", &json!({})).await;
+    namespace.fill(&server);
+    let mut kept = Vec::new();
+    fill_the_rest(&user, &mut kept).await;
+
+    refused_in_time(&user, 3).await;
+    let waiting = user.client().get("/activation/count").await.unwrap();
+    let waiting: usize = waiting.text().parse().unwrap();
+    assert!(waiting <= kept.len() + 1, "{waiting} places are taken");
+
+    // One that waits for its answer when the server is told to end.
+    let late = tokio::spawn({
+        let client = user.client().clone();
+        let path = "/api/v1/namespaces/_/actions/echo?blocking=true&timeout=60000";
+        async move { client.post(path, &json!({})).await }
+    });
+    let began = Instant::now();
+    let status = server.stop().unwrap();
+    let took = began.elapsed();
+    assert!(took < SHUTDOWN, "{took:?}: {}", server.stderr());
+    assert!(status.success(), "{status}: {}", server.stderr());
+    // Cut off or refused: nothing was promised.
+    if let Ok(answer) = late.await.unwrap() {
+        assert_ne!(answer.status(), 202, "{}", answer.text());
+    }
+
+    namespace.make_room(&server);
+    server.restart().unwrap();
+    let user = server.user();
+    for (_, id) in kept {
+        user.record(&id).await;
+    }
+    assert!(!server.stderr().contains("panicked"), "{}", server.stderr());
 }

@@ -79,6 +79,7 @@ mod memory {
         entries: Vec<UnfinishedMessage>,
         recorded: HashSet<ActivationId>,
         failing: bool,
+        refusals: usize,
     }
 
     impl MemoryJournal {
@@ -98,12 +99,19 @@ mod memory {
             self.state().failing = failing;
         }
 
+        /// Returns how many changes have failed.
+        #[must_use]
+        pub fn refusals(&self) -> usize {
+            self.state().refusals
+        }
+
         /// Changes what is there, and lets others have a turn before and after, as a disk does.
         async fn change(&self, change: impl FnOnce(&mut State)) -> Result<(), JournalError> {
             tokio::task::yield_now().await;
             {
                 let mut state = self.state();
                 if state.failing {
+                    state.refusals += 1;
                     return Err("the journal fails on purpose".into());
                 }
                 change(&mut state);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use oxwhisk_bus::BusError;
 use oxwhisk_bus::embedded::Journal as _;
 use oxwhisk_controller::Limits;
 use oxwhisk_testing::eventually;
@@ -114,6 +115,89 @@ async fn a_failing_journal_refuses_what_must_be_durable() {
             .status(),
         202
     );
+}
+
+/// A wait that ends with nothing to promise is answered then, and leaves nothing behind if nothing has begun.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_cannot_be_promised_is_taken_back() {
+    let harness = with_action(Limits::default()).await;
+    harness.journal.set_failing(true);
+    let mut feed = harness.feed().await;
+    let path = format!("{ACTION}?blocking=true&timeout=50");
+    let body = json!({});
+    let waits = harness.client.post(&path, &json!({})).await.unwrap();
+    let (received, delivery) = tokio::join!(harness.client.post(&path, &body), async {
+        // The one that was taken back while it waited does not come.
+        feed.next().await.unwrap()
+    });
+    let received = received.unwrap();
+    for answer in [waits, received] {
+        assert_eq!(answer.status(), 503, "{}", answer.text());
+        assert!(answer.header("x-openwhisk-activation-id").is_none());
+    }
+    let started = delivery.start().await;
+    assert!(matches!(started, Err(BusError::Withdrawn)), "{started:?}");
+    let count = harness.client.get("/activation/count").await.unwrap();
+    assert_eq!(count.text(), "0", "places are still taken");
+    assert_eq!(harness.journal.unfinished().await.unwrap(), []);
+}
+
+/// What runs is not waited for much longer than asked, but recorded.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_runs_and_cannot_be_promised_is_answered_and_recorded() {
+    let harness = with_action(Limits::default()).await;
+    let mut feed = harness.feed().await;
+    let path = format!("{ACTION}?blocking=true&timeout=500");
+    let body = json!({});
+    let (answer, delivery) = tokio::join!(harness.client.post(&path, &body), async {
+        let delivery = feed.next().await.unwrap();
+        delivery.start().await.unwrap();
+        harness.journal.set_failing(true);
+        delivery
+    });
+    let answer = answer.unwrap();
+    assert_eq!(answer.status(), 503, "{}", answer.text());
+    harness.journal.set_failing(false);
+    harness.complete(delivery.as_ref(), "{}").await;
+    let id = delivery.message().activation_id;
+    let record = format!("/api/v1/namespaces/_/activations/{id}");
+    assert_eq!(harness.client.get(&record).await.unwrap().status(), 200);
+}
+
+/// The result of what cannot be promised is still taken if it comes soon after the wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_result_is_answered_if_it_cannot_be_promised() {
+    let harness = with_action(Limits::default()).await;
+    let mut feed = harness.feed().await;
+    let path = format!("{ACTION}?blocking=true&result=true&timeout=500");
+    let body = json!({});
+    let (answer, ()) = tokio::join!(harness.client.post(&path, &body), async {
+        let delivery = feed.next().await.unwrap();
+        delivery.start().await.unwrap();
+        harness.journal.set_failing(true);
+        let refused = async || (harness.journal.refusals() > 0).then_some(());
+        eventually(DEADLINE, refused).await.unwrap();
+        harness
+            .complete(delivery.as_ref(), r#"{"late":true}"#)
+            .await;
+    });
+    let answer = answer.unwrap();
+    assert_eq!(answer.status(), 200, "{}", answer.text());
+    assert_eq!(answer.json().unwrap(), json!({"late": true}));
+}
+
+/// A sequence that cannot be promised goes on, and its caller is answered.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sequence_that_cannot_be_promised_is_answered() {
+    let harness = with_action(Limits::default()).await;
+    let sequence = json!({"exec": {"kind": "sequence", "components": ["/_/a"]}});
+    let path = "/api/v1/namespaces/_/actions/s";
+    let made = harness.client.put(path, &sequence).await.unwrap();
+    assert_eq!(made.status(), 200, "{}", made.text());
+    harness.journal.set_failing(true);
+    let path = format!("{path}?blocking=true&timeout=50");
+    let answer = harness.client.post(&path, &json!({})).await.unwrap();
+    assert_eq!(answer.status(), 503, "{}", answer.text());
 }
 
 /// An activation that is completed without a result can be promised only if that can be written down.
