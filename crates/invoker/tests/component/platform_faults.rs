@@ -163,3 +163,23 @@ async fn activation_without_a_record_is_taken_off_the_bus_however_often_that_fai
     eventually("it is complete", || it.bus.is_complete(id(1))).await;
     assert_eq!(it.bus.events(id(1)).last(), Some(&DeliveryEvent::Finished));
 }
+
+/// Its caller was told that it is not accepted, while it waited for a place here.
+#[tokio::test]
+async fn what_was_withdrawn_does_not_run_and_leaves_its_place() {
+    let it = Harness::start(256);
+    it.put(&ActionSpec::new("guest/a"));
+    it.factory.runs.hold();
+    it.deliver(MessageSpec::new(1, "guest/a").blocking());
+    eventually("one runs", || it.factory.runs_by_container().len() == 1).await;
+    it.deliver(MessageSpec::new(2, "guest/a").blocking());
+    it.until_status("one waits", |s| s.waiting == 1).await;
+    it.bus.withdraw(id(2));
+    it.factory.runs.release(2);
+    it.completed(id(1)).await;
+    works_again(&it, 3).await;
+    let expected = [DeliveryEvent::Taken, DeliveryEvent::HandedBack];
+    assert_eq!(it.bus.events(id(2)), expected);
+    assert!(it.bus.acks(id(2)).is_empty());
+    assert!(it.records.find(id(2)).is_none());
+}

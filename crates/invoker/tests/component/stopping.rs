@@ -78,6 +78,40 @@ async fn an_activation_that_does_not_end_in_time_is_recorded_as_interrupted() {
     assert_eq!(factory.destroyed(), 1);
 }
 
+/// Whoever stops more than the invoker has one deadline for all.
+#[tokio::test]
+async fn whoever_stops_it_can_give_less_time() {
+    let mut it = Harness::start(256);
+    it.put(&ActionSpec::new("guest/a"));
+    it.factory.runs.hold();
+    it.deliver(MessageSpec::new(1, "guest/a"));
+    eventually("it runs", || it.factory.runs_by_container().len() == 1).await;
+    it.ask_to_stop_within(Duration::from_secs(3));
+    it.pass(Duration::from_secs(2)).await;
+    assert!(!it.bus.is_complete(id(1)), "it has a second left");
+    it.pass(Duration::from_secs(1)).await;
+    let record = it.completed(id(1)).await;
+    assert_eq!(record.response.status.code(), 3);
+    it.stopped().await;
+}
+
+/// What was tried while others ran is not tried for as long again.
+#[tokio::test]
+async fn records_that_are_refused_already_are_given_up_sooner() {
+    let mut it = Harness::start(256);
+    it.put(&ActionSpec::new("guest/a"));
+    it.records.fill(true);
+    it.deliver(MessageSpec::new(1, "guest/a"));
+    eventually("it was tried", || it.records.attempts() > 0).await;
+    it.until_status("it is stuck", |s| s.stuck == 1).await;
+    it.ask_to_stop_within(Duration::ZERO);
+    it.pass(Duration::ZERO).await;
+    it.pass(Duration::from_secs(5)).await;
+    let bus = it.bus.clone();
+    it.stopped().await;
+    assert_eq!(bus.events(id(1)).last(), Some(&DeliveryEvent::Lost));
+}
+
 #[tokio::test]
 async fn a_record_that_cannot_be_stored_is_given_up_and_left_on_the_bus() {
     let mut it = Harness::start(256);

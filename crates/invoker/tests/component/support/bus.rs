@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -23,6 +24,7 @@ pub enum DeliveryEvent {
 }
 
 type Events = Arc<Mutex<Vec<(ActivationId, DeliveryEvent)>>>;
+type Withdrawn = Arc<Mutex<HashSet<ActivationId>>>;
 type Queued = (Arc<ActivationMessage>, bool);
 
 /// A bus with one invoker and any controllers, which keeps what it is told.
@@ -34,6 +36,7 @@ pub struct FakeBus {
     acks: Mutex<Vec<Acknowledgement>>,
     starts_fail: Arc<Mutex<bool>>,
     finishes_fail: Arc<Mutex<bool>>,
+    withdrawn: Withdrawn,
 }
 
 impl FakeBus {
@@ -46,6 +49,7 @@ impl FakeBus {
             acks: Mutex::default(),
             starts_fail: Arc::default(),
             finishes_fail: Arc::default(),
+            withdrawn: Withdrawn::default(),
         }
     }
 
@@ -61,6 +65,11 @@ impl FakeBus {
 
     pub fn fail_starts(&self, fail: bool) {
         *self.starts_fail.lock().unwrap() = fail;
+    }
+
+    /// Takes an activation back that has not been started.
+    pub fn withdraw(&self, id: ActivationId) {
+        self.withdrawn.lock().unwrap().insert(id);
     }
 
     pub fn fail_finishes(&self, fail: bool) {
@@ -131,6 +140,7 @@ impl MessageBus for FakeBus {
             events: self.events.clone(),
             starts_fail: self.starts_fail.clone(),
             finishes_fail: self.finishes_fail.clone(),
+            withdrawn: self.withdrawn.clone(),
         }))
     }
 
@@ -172,6 +182,7 @@ struct Feed {
     events: Events,
     starts_fail: Arc<Mutex<bool>>,
     finishes_fail: Arc<Mutex<bool>>,
+    withdrawn: Withdrawn,
 }
 
 #[async_trait]
@@ -186,6 +197,7 @@ impl ActivationFeed for Feed {
             events: self.events.clone(),
             starts_fail: self.starts_fail.clone(),
             finishes_fail: self.finishes_fail.clone(),
+            withdrawn: self.withdrawn.clone(),
         };
         delivery.note(DeliveryEvent::Taken);
         Some(Box::new(delivery))
@@ -201,6 +213,7 @@ struct FakeDelivery {
     events: Events,
     starts_fail: Arc<Mutex<bool>>,
     finishes_fail: Arc<Mutex<bool>>,
+    withdrawn: Withdrawn,
 }
 
 impl FakeDelivery {
@@ -228,6 +241,14 @@ impl Delivery for FakeDelivery {
     }
 
     async fn start(&self) -> Result<(), BusError> {
+        if self
+            .withdrawn
+            .lock()
+            .unwrap()
+            .contains(&self.message.activation_id)
+        {
+            return Err(BusError::Withdrawn);
+        }
         if *self.starts_fail.lock().unwrap() {
             return Err(BusError::Unavailable("no".into()));
         }

@@ -139,6 +139,13 @@ impl Harness {
         drop(self.shutdown.take());
     }
 
+    /// Asks to stop, with so much time for what runs.
+    pub fn ask_to_stop_within(&mut self, grace: Duration) {
+        if let Some(shutdown) = self.shutdown.take() {
+            shutdown.send(grace).unwrap();
+        }
+    }
+
     pub async fn stopped(self) {
         let ended = tokio::time::timeout(DEADLINE, self.running).await;
         ended.expect("stops in time").unwrap().unwrap();
