@@ -223,24 +223,20 @@ fn disk_that_is_full_from_the_start_is_told() {
 }
 
 /// Calls until the answer is 503 so many times in a row; each answer comes when its wait is over.
-async fn refused_in_time(user: &User, times: usize) {
-    let path = "/api/v1/namespaces/_/actions/echo?blocking=true&timeout=1000";
-    let mut refused = 0;
-    for _ in 0..WRITES {
+async fn refused_in_time(user: &User, action: &str, times: usize) {
+    let path = format!("/api/v1/namespaces/_/actions/{action}?blocking=true&timeout=1000");
+    let (mut refused, mut calls) = (0, 0);
+    while refused < times {
         let began = Instant::now();
-        let answer = user.client().post(path, &json!({"n": 1})).await.unwrap();
+        let answer = user.client().post(&path, &json!({"n": 1})).await.unwrap();
         let took = began.elapsed();
         assert!(took < Duration::from_secs(1) + EXTRA, "{took:?}");
-        match answer.status() {
-            200 => refused = 0,
-            503 => refused += 1,
-            other => panic!("{other} {}", answer.text()),
-        }
-        if refused == times {
-            return;
-        }
+        let status = answer.status();
+        assert!([200, 503].contains(&status), "{status} {}", answer.text());
+        refused = if status == 503 { refused + 1 } else { 0 };
+        calls += 1;
+        assert!(calls < WRITES, "the disk is not full");
     }
-    panic!("the disk is not full");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -252,14 +248,21 @@ async fn full_disk_keeps_neither_callers_nor_the_end_waiting() {
     user.put_action("echo", "nodejs:default", ECHO, json!({}))
         .await;
     user.result("echo", &json!({})).await;
+    let pair = json!({"exec": {"kind": "sequence", "components": ["/_/echo", "/_/echo"]}});
+    let path = "/api/v1/namespaces/_/actions/pair";
+    let made = user.client().put(path, &pair).await.unwrap();
+    assert_eq!(made.status(), 200, "{}", made.text());
     namespace.fill(&server);
     let mut kept = Vec::new();
     fill_the_rest(&user, &mut kept).await;
 
-    refused_in_time(&user, 3).await;
+    refused_in_time(&user, "echo", 3).await;
     let waiting = user.client().get("/activation/count").await.unwrap();
     let waiting: usize = waiting.text().parse().unwrap();
     assert!(waiting <= kept.len() + 1, "{waiting} places are taken");
+
+    // Its step waits for longer than a shutdown may take.
+    refused_in_time(&user, "pair", 1).await;
 
     // One that waits for its answer when the server is told to end.
     let late = tokio::spawn({
