@@ -12,6 +12,9 @@ pub(crate) const SENTINEL: &[u8] = b"XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX";
 /// A line may take this many bytes at most; the rest of a longer one is dropped.
 const LINE_MAX: usize = 1024 * 1024;
 
+/// For each so many bytes of text that may be held there may be one entry.
+const BYTES_PER_ENTRY: usize = 32;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Line,
@@ -42,7 +45,8 @@ struct Partial {
 
 /// Lines of both streams of one container in the order of reading.
 ///
-/// Holds at most `capacity` bytes of text and one entry for each 8 of them; what comes beyond is
+/// Holds at most `capacity` bytes of text and one entry for each 32 of them, about as much as a line costs beside its
+/// text; what comes beyond is
 /// dropped and leaves a gap, so an action that prints without end costs no memory.
 #[derive(Debug)]
 pub(crate) struct LogBuffer {
@@ -182,7 +186,7 @@ impl LogBuffer {
     fn store(&mut self, stream: Stream, text: &[u8], mut kind: Kind, now: SystemTime) {
         if kind == Kind::Line {
             self.full |= self.arena.len() + text.len() + 1 > self.capacity
-                || self.entries.len() > self.capacity / 8;
+                || self.entries.len() > self.capacity / BYTES_PER_ENTRY;
             if self.full {
                 kind = Kind::Gap;
             }
@@ -190,7 +194,11 @@ impl LogBuffer {
         match kind {
             Kind::Gap if self.ends_with_gap(stream) => return,
             // A bound for end marks that user code prints; gaps alternate with them at worst.
-            Kind::End | Kind::Gap if self.entries.len() > self.capacity / 8 + 1024 => return,
+            Kind::End | Kind::Gap
+                if self.entries.len() > self.capacity / BYTES_PER_ENTRY + 1024 =>
+            {
+                return;
+            }
             Kind::End => match stream {
                 Stream::Stdout => self.ends[0] += 1,
                 Stream::Stderr => self.ends[1] += 1,

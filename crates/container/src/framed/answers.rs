@@ -25,8 +25,6 @@ pub(crate) enum Key {
     Init,
     /// The run of this activation.
     Run(ActivationId),
-    /// A run whose request carried no activation id.
-    Unnamed,
 }
 
 /// Why a container did not get as far as starting its runtime.
@@ -191,17 +189,16 @@ impl Header {
             Some(rest) => {
                 let end = memchr::memchr(b'"', rest.get(..33.min(rest.len()))?)?;
                 let id = std::str::from_utf8(rest.get(..end)?).ok()?;
-                let key = if id.is_empty() {
-                    Key::Unnamed
-                } else {
-                    Key::Run(id.parse().ok()?)
-                };
+                // Every request names its activation, so an answer that names none comes from somebody else.
+                let key = Key::Run(id.parse().ok()?);
                 (key, rest.get(end + 1..)?.strip_prefix(b",")?)
             }
             None => (Key::Init, line.strip_prefix(b"{\"init\":true,")?),
         };
         let rest = rest.strip_prefix(b"\"status\":")?;
         let status: u16 = std::str::from_utf8(rest.get(..3)?).ok()?.parse().ok()?;
+        // Our launchers never leave without an answer: an action that says so must not be run once more for it.
+        let status = if status == 503 { 502 } else { status };
         let rest = rest.get(3..)?.strip_prefix(b",")?;
         let (newline, rest) = match rest.strip_prefix(b"\"newline\":true,") {
             Some(rest) => (true, rest),
@@ -406,6 +403,19 @@ mod tests {
         );
         assert_eq!(read(&text, 9, limit(10, 10)).0, [run_answer("{}\n", None)]);
         assert_eq!(read(&text, 9, limit(2, 1)).0, [run_answer("{", Some(3))]);
+    }
+
+    /// What an action writes in its launcher's place: no run may be answered without its name, nor be run again.
+    #[test]
+    fn answers_without_a_name_and_departures_are_not_believed() {
+        let unnamed = "{\"activation_id\":\"\",\"status\":200,\"body\":{}}\n";
+        assert_eq!(read(unnamed, 9, limit(10, 10)).0, [Line::Malformed]);
+        let leaving = format!("{{\"activation_id\":\"{ID}\",\"status\":503,\"body\":{{}}}}\n");
+        let (lines, _) = read(&leaving, 9, limit(10, 10));
+        let [Line::Answer { response, .. }] = &lines[..] else {
+            panic!("{lines:?}")
+        };
+        assert_eq!(response.status, 502);
     }
 
     #[test]

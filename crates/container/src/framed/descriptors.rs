@@ -15,7 +15,7 @@ use crate::Stream;
 use crate::log_buffer::LogBuffer;
 
 /// Reads of one pipe in one turn; a container that prints without end must not starve other tasks.
-const READS_PER_TURN: usize = 8;
+pub(super) const READS_PER_TURN: usize = 8;
 /// Bytes of one read of a log pipe.
 const LOG_READ: usize = 16 * 1024;
 

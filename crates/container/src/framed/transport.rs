@@ -24,7 +24,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::io::{Interest, Ready};
 
 use super::answers::{AnswerReader, Fill, Key, Line, Refusal};
-use super::descriptors::{Turn, one_line, read_log, write_vectored};
+use super::descriptors::{READS_PER_TURN, Turn, one_line, read_log, write_vectored};
 use crate::log_buffer::LogBuffer;
 use crate::watched::watch;
 use crate::{LogOutcome, Logs, Response, ResponseLimit, Stream};
@@ -370,28 +370,35 @@ impl Framed {
     }
 
     fn read_answers(&self, state: &mut State, cx: &mut Context<'_>) -> Turn {
-        if state.failure.is_some() {
-            return Turn::Idle;
-        }
-        let Poll::Ready(guard) = self.socket.poll_read_ready(cx) else {
-            return Turn::Idle;
-        };
-        let Ok(mut guard) = guard else {
-            return state.lose();
-        };
-        match state.answers.fill(self.socket.get_ref()) {
-            Ok(Fill::End) => return state.lose(),
-            Ok(Fill::Drained) => guard.clear_ready_matching(Ready::READABLE),
-            Ok(Fill::More) => {}
-            Err(rustix::io::Errno::INTR) => return Turn::Progress,
-            Err(rustix::io::Errno::AGAIN) => {
-                guard.clear_ready_matching(Ready::READABLE);
-                return Turn::Progress;
+        let mut turn = Turn::Idle;
+        for _ in 0..READS_PER_TURN {
+            if state.failure.is_some() {
+                return turn;
             }
-            Err(_) => return state.lose(),
+            let Poll::Ready(guard) = self.socket.poll_read_ready(cx) else {
+                return turn;
+            };
+            let Ok(mut guard) = guard else {
+                return state.lose();
+            };
+            turn = Turn::Progress;
+            match state.answers.fill(self.socket.get_ref()) {
+                Ok(Fill::End) => return state.lose(),
+                Ok(Fill::Drained) => {
+                    guard.clear_ready_matching(Ready::READABLE);
+                    state.understand();
+                    return turn;
+                }
+                Ok(Fill::More) => state.understand(),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(rustix::io::Errno::AGAIN) => {
+                    guard.clear_ready_matching(Ready::READABLE);
+                    return turn;
+                }
+                Err(_) => return state.lose(),
+            }
         }
-        state.understand();
-        Turn::Progress
+        Turn::Busy
     }
 
     fn write_outbox(&self, state: &mut State, cx: &mut Context<'_>) -> Turn {
@@ -477,13 +484,17 @@ impl State {
     fn understand(&mut self) {
         loop {
             let pending = &self.pending;
-            let line = self.answers.next(|key| match key {
-                Key::Unnamed => pending.values().next().map(|pending| pending.limit),
-                key => pending.get(&key).map(|pending| pending.limit),
-            });
+            let line = self
+                .answers
+                .next(|key| pending.get(&key).map(|pending| pending.limit));
             match line {
                 None => return,
                 Some(Line::Answer { key, response }) => self.deliver(key, response),
+                // Said twice it is not the launcher that speaks.
+                Some(Line::Ready | Line::Refused(_)) if self.ready => {
+                    self.lose();
+                    return;
+                }
                 Some(Line::Ready) => {
                     self.ready = true;
                     self.wake_all();
@@ -527,12 +538,7 @@ impl State {
 
     /// Hands an answer to its call. The answer of a call that has given up is dropped.
     fn deliver(&mut self, key: Key, response: Response) {
-        let pending = match key {
-            // A run without an id can only be the one that is there.
-            Key::Unnamed if self.pending.len() == 1 => self.pending.values_mut().next(),
-            key => self.pending.get_mut(&key),
-        };
-        if let Some(pending) = pending {
+        if let Some(pending) = self.pending.get_mut(&key) {
             pending.response = Some(response);
             let slot = pending.slot;
             self.wake(slot);

@@ -188,6 +188,9 @@ impl Place {
             (_, Controller::Pids) => self.write(name, "pids.max", limits.pids.into()),
             (Version::V1, Controller::Memory) => {
                 self.write(name, "memory.limit_in_bytes", limits.memory)?;
+                // What sockets hold is not in the limit above in version 1.
+                let sockets = limits.memory / 4;
+                optional(self.write(name, "memory.kmem.tcp.limit_in_bytes", sockets))?;
                 optional(self.write(name, "memory.memsw.limit_in_bytes", limits.memory))
             }
             (Version::V2, Controller::Memory) => {

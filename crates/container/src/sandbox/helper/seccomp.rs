@@ -71,6 +71,16 @@ fn apply(program: &BpfProgram) -> Result<(), Failure> {
     applied.in_step("apply the system call filter")
 }
 
+/// Calls by which memory is used that no process has mapped: files in memory, and what the kernel keeps for
+/// semaphores and messages.
+const UNMAPPED: [i64; 5] = [
+    libc::SYS_memfd_create,
+    libc::SYS_shmget,
+    libc::SYS_semget,
+    libc::SYS_msgget,
+    libc::SYS_mq_open,
+];
+
 fn compile() -> Result<Filters, seccompiler::BackendError> {
     let architecture: TargetArch = std::env::consts::ARCH.try_into()?;
     let refused = SeccompFilter::new(
@@ -80,9 +90,7 @@ fn compile() -> Result<Filters, seccompiler::BackendError> {
         architecture,
     )?;
     let unmapped = SeccompFilter::new(
-        [libc::SYS_memfd_create, libc::SYS_shmget]
-            .map(|call| (call, Vec::new()))
-            .into(),
+        UNMAPPED.map(|call| (call, Vec::new())).into(),
         SeccompAction::Allow,
         refusal(libc::ENOSYS),
         architecture,
