@@ -344,6 +344,6 @@ async fn collect(
         logs.outcome = LogOutcome::Complete;
     }
     let is_whole = is_readable && logs.outcome == LogOutcome::Complete;
-    let lines = log_lines::format(logs, ending, limit, context.clock.epoch_ms());
+    let lines = log_lines::format(logs, ending, limit, context.clock.epoch_ms()).await;
     (lines, is_whole)
 }

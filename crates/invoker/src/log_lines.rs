@@ -16,11 +16,27 @@ pub(crate) enum Ending {
     DeveloperError,
 }
 
+/// How many lines are formatted at once.
+const PIECE: usize = 2000;
+
 /// Formats a log, with a last line that says what is wrong with it, if anything is.
 ///
 /// `now_ms`, milliseconds since the epoch, is the time of that line.
-pub(crate) fn format(logs: Logs, ending: Ending, limit: ByteSize, now_ms: u64) -> Vec<String> {
-    let mut lines: Vec<String> = logs.lines.iter().map(format_line).collect();
+///
+/// Hundreds of thousands of lines are formatted in pieces, between which others have their turn.
+pub(crate) async fn format(
+    logs: Logs,
+    ending: Ending,
+    limit: ByteSize,
+    now_ms: u64,
+) -> Vec<String> {
+    let mut lines = Vec::with_capacity(logs.lines.len() + 1);
+    for line in logs.lines {
+        lines.push(format_line(&line));
+        if lines.len().is_multiple_of(PIECE) {
+            tokio::task::yield_now().await;
+        }
+    }
     let last = match (logs.outcome, ending) {
         (LogOutcome::Truncated, _) => Some(messages::log_truncated(limit)),
         (LogOutcome::Incomplete, Ending::Orderly) => Some(messages::LOG_INCOMPLETE.to_owned()),
@@ -100,8 +116,8 @@ mod tests {
     }
 
     /// invocation §7: which last line, and only one.
-    #[test]
-    fn the_last_line_says_what_is_wrong() {
+    #[tokio::test]
+    async fn the_last_line_says_what_is_wrong() {
         let limit = ByteSize::mib(1);
         let incomplete = "There was an issue while collecting your logs. Data might be missing.";
         let truncated =
@@ -139,7 +155,7 @@ mod tests {
             let mut expected = vec!["1970-01-01T00:00:00.000000000Z stdout: hello".to_owned()];
             expected
                 .extend(last.map(|text| format!("1970-01-01T00:00:01.000000000Z stderr: {text}")));
-            assert_eq!(format(logs, ending, limit, 1000), expected);
+            assert_eq!(format(logs, ending, limit, 1000).await, expected);
         }
     }
 }

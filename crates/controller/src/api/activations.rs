@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use oxwhisk_entity::{ActivationId, EntityName, Json, Privilege, WhiskActivation};
-use oxwhisk_store::ActivationQuery;
+use oxwhisk_store::{ActivationQuery, StoreError};
 
 use super::Caller;
 use super::edit::{count_reply, list_reply};
@@ -65,8 +65,14 @@ impl Controller {
         let rest = page.rest.into_iter().map(move |id| -> Element {
             let (store, namespace) = (Arc::clone(&store), namespace.clone());
             Box::pin(apart(async move {
-                let record = store.get(&namespace, id).await?;
-                Ok(record.map(|record| show(&record)))
+                match store.get(&namespace, id).await {
+                    Ok(record) => Ok(record.map(|record| show(&record))),
+                    Err(error @ StoreError::Corrupt { .. }) => {
+                        tracing::error!(%error, "left a damaged record out of a list");
+                        Ok(None)
+                    }
+                    Err(error) => Err(error),
+                }
             }))
         });
         Ok(list_reply(List {
