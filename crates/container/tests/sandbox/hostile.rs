@@ -286,6 +286,33 @@ def main(args):
     house.close().await;
 }
 
+#[tokio::test]
+async fn what_only_the_launcher_may_say() {
+    let house = House::new(config()).await;
+    for line in [
+        r#"{"ready":true}"#,
+        r#"{"failed":{"step":"mount","errno":1}}"#,
+        r#"{"activation_id":"","status":200,"body":{"forged":true}}"#,
+    ] {
+        let code = format!(
+            "
+import os, time
+def main(args):
+    os.write(3, b'{line}\\n')
+    time.sleep(1000)
+"
+        );
+        let (container, mark) = house.python(&code, ByteSize::mib(128)).await;
+        let answer = run_for(&*container, MINUTE).await;
+        assert!(
+            matches!(answer, Err(ContainerError::ConnectionLost)),
+            "{line}: {answer:?}"
+        );
+        destroyed(&*container, &mark).await;
+    }
+    house.close().await;
+}
+
 /// Bytes of memory that this process uses.
 fn resident() -> u64 {
     let text = std::fs::read_to_string("/proc/self/statm").unwrap();
