@@ -270,14 +270,7 @@ async fn second_signal_ends_the_program_at_once() {
         .await
         .unwrap();
     assert_eq!(elapsed.status(), 202, "{}", elapsed.text());
-    let pid = server.pid().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-TERM", &pid])
-            .status()
-            .unwrap()
-            .success()
-    );
+    server.ask_to_end().unwrap();
     // The first is heard once no more requests are taken.
     let deaf = eventually(PATIENCE, async || {
         server.client().get("/ping").await.is_err().then_some(())

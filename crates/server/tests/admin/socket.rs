@@ -184,14 +184,7 @@ async fn a_server_that_is_ending_is_administered_until_its_end() {
         user.client().post(path, &json!({})).await.unwrap().status(),
         202
     );
-    let pid = server.pid().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-TERM", &pid])
-            .status()
-            .unwrap()
-            .success()
-    );
+    server.ask_to_end().unwrap();
     let deaf = eventually(PATIENCE, async || {
         server.client().get("/ping").await.is_err().then_some(())
     });

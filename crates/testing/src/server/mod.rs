@@ -190,6 +190,14 @@ impl TestServer {
         self.process.kill().map(drop)
     }
 
+    /// Asks the server to end (`SIGTERM`) and does not wait for it.
+    ///
+    /// # Errors
+    /// [`ServerError::System`] if the process cannot be asked.
+    pub fn ask_to_end(&mut self) -> Result<(), ServerError> {
+        self.process.ask_to_end().map(drop)
+    }
+
     /// Asks the server to end (`SIGTERM`), kills it if it does not within its time, and returns how
     /// it ended.
     ///

@@ -69,19 +69,26 @@ impl Process {
         self.child.id()
     }
 
-    /// Asks it to end, and kills it if it does not in time.
-    pub(super) fn stop(&mut self, patience: Duration) -> Result<ExitStatus, ServerError> {
-        if let Some(status) = self
+    /// Asks it to end, unless it has ended.
+    pub(super) fn ask_to_end(&mut self) -> Result<Option<ExitStatus>, ServerError> {
+        let ended = self
             .child
             .try_wait()
-            .map_err(failed("look after the server"))?
+            .map_err(failed("look after the server"))?;
+        if ended.is_none()
+            // Not yet waited for, so the id cannot belong to another process.
+            && let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)
         {
-            return Ok(status);
-        }
-        // Not yet waited for, so the id cannot belong to another process.
-        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
             kill_process(pid, Signal::TERM)
                 .map_err(|fault| failed("end the server")(fault.into()))?;
+        }
+        Ok(ended)
+    }
+
+    /// Asks it to end, and kills it if it does not in time.
+    pub(super) fn stop(&mut self, patience: Duration) -> Result<ExitStatus, ServerError> {
+        if let Some(status) = self.ask_to_end()? {
+            return Ok(status);
         }
         match eventually_blocking(patience, || self.child.try_wait().ok().flatten()) {
             Ok(status) => Ok(status),
