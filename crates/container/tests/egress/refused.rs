@@ -83,13 +83,18 @@ async fn datagrams_are_refused_by_the_same_rules() {
 import errno, socket
 def main(args):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
-        one.settimeout(20)
+        one.settimeout(2)
         one.connect((args['host'], args['port']))
-        try:
-            one.send(b'x')
-            return {'end': one.recv(10).decode()}
-        except OSError as error:
-            return {'end': errno.errorcode[error.errno]}
+        for _ in range(10):
+            try:
+                one.send(b'x')
+                return {'end': one.recv(10).decode()}
+            except TimeoutError:
+                # Datagrams, and what is said of them, may be lost.
+                end = 'late'
+            except OSError as error:
+                return {'end': errno.errorcode[error.errno]}
+        return {'end': end}
 ";
     let factory = factory().await;
     let container = action(&factory, &python(), ASKS).await;

@@ -293,8 +293,12 @@ fn remove_dead(place: &Path) {
             .file_name()
             .and_then(OsStr::to_str)
             .is_some_and(|name| name.starts_with(PREFIX));
-        // An error means that the server lives, or that another one is removing its folder.
-        if ours && lock(&folder).is_ok() {
+        if !ours {
+            continue;
+        }
+        // An error means that the server lives, or that another one is removing its folder. The lock is
+        // held to the end: whoever has just made the folder must not find it free and then gone.
+        if let Ok(_lock) = lock(&folder) {
             remove_tree(&folder);
         }
     }
@@ -329,5 +333,53 @@ fn kill_members(folder: &Path) {
     {
         // It may have ended meanwhile.
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests may panic")]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+
+    #[test]
+    fn new_folders_stay_while_other_servers_clear_away_dead_ones() {
+        let place = tempfile::tempdir().unwrap();
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !is_over.load(Ordering::Relaxed) {
+                        remove_dead(place.path());
+                    }
+                });
+            }
+            let gone = (0..2000).find(|_| {
+                // All tries may be lost to threads that do nothing but clear away.
+                let Ok((folder, _lock)) = new_folder(place.path()) else {
+                    return false;
+                };
+                std::thread::yield_now();
+                !folder.exists()
+            });
+            is_over.store(true, Ordering::Relaxed);
+            assert_eq!(gone, None, "a folder of a living server was removed");
+        });
+    }
+
+    #[test]
+    fn folders_of_dead_servers_are_removed() {
+        let place = tempfile::tempdir().unwrap();
+        let (folder, lock) = new_folder(place.path()).unwrap();
+        fs::create_dir(folder.join("container")).unwrap();
+        let other = place.path().join("other");
+        fs::create_dir(&other).unwrap();
+        remove_dead(place.path());
+        assert!(folder.exists(), "its server lives");
+        drop(lock);
+        remove_dead(place.path());
+        assert!(!folder.exists(), "its server has died");
+        assert!(other.exists(), "it is not ours");
     }
 }
