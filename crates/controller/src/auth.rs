@@ -8,11 +8,11 @@ use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use oxwhisk_entity::{EntityName, Identity};
-use oxwhisk_store::SubjectStore;
+use oxwhisk_store::{StoreError, SubjectStore};
 use quick_cache::sync::Cache;
 
 use crate::config::Clock;
-use crate::http::ApiError;
+use crate::http::{ApiError, Chain};
 use crate::messages;
 
 /// How long an identity is believed without asking the store again. A key that is blocked elsewhere is
@@ -86,7 +86,12 @@ impl Authenticator {
         if key.len() != SECRET_LENGTH {
             return Err(ApiError::unauthenticated(messages::AUTHENTICATION_INVALID));
         }
-        match self.subjects.identity_by_key(&uuid, &key).await? {
+        match self
+            .subjects
+            .identity_by_key(&uuid, &key)
+            .await
+            .map_err(unknowable)?
+        {
             Some(identity) => {
                 let identity = Arc::new(identity);
                 let known = Known {
@@ -136,6 +141,12 @@ impl Authenticator {
         }
         Ok(found)
     }
+}
+
+/// Who asks cannot be found out. The original fails here before its API answers anything (rest-api §3).
+fn unknowable(error: StoreError) -> ApiError {
+    tracing::error!(error = %Chain(&error), "identity was not looked up");
+    ApiError::crash()
 }
 
 /// Returns user and password of Basic credentials.

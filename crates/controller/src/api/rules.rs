@@ -9,6 +9,8 @@ use oxwhisk_entity::{
     WhiskAction, WhiskRule, WhiskTrigger,
 };
 
+use oxwhisk_store::StoreError;
+
 use super::Caller;
 use super::edit::{CommonEdit, already_exists, check_size};
 use crate::controller::Controller;
@@ -128,7 +130,7 @@ impl Controller {
         check_size(
             "Request",
             caller.request.body.len() as u64,
-            self.config.limits.payload,
+            self.payload_size(caller.identity),
         )?;
         let wanted = requested_status(&caller.request.json().await?)?;
         let _alone = self.rules.of(&caller.namespace).lock_owned().await;
@@ -168,6 +170,8 @@ impl Controller {
             Err(error) if error.status == StatusCode::NOT_FOUND => {
                 Err(missing("action", &rule.action))
             }
+            // The request is to blame for what it refers to, as the original sees it (rest-api §5.5).
+            Err(error) if error.fault == Fault::Corrupt => Err(bad(error.message)),
             Err(_) => {
                 self.part::<WhiskAction>(&rule.action).await?;
                 Err(missing("action", &rule.action))
@@ -175,12 +179,17 @@ impl Controller {
         }
     }
 
-    /// Returns an entity that a rule refers to; one of another kind is refused as the original's reader does it.
+    /// Returns an entity that a rule refers to; one of another kind, or that cannot be read, is refused as the original's
+    /// reader does it (rest-api §5.5).
     async fn part<T: EntityKind>(
         &self,
         name: &FullyQualifiedName,
     ) -> Result<Option<Stored<T>>, ApiError> {
-        let Some(found) = self.entities.find(name).await? else {
+        let found = match self.entities.find(name).await {
+            Err(StoreError::Corrupt { .. }) => return Err(bad(messages::CORRUPT)),
+            found => found?,
+        };
+        let Some(found) = found else {
             return Ok(None);
         };
         match T::of(&found.entity) {

@@ -28,6 +28,8 @@ pub(crate) enum Fault {
     Conflict,
     /// The name belongs to another kind of entity.
     OtherCollection,
+    /// What is stored cannot be read.
+    Corrupt,
     /// Anything else: only the client needs to know.
     Other,
 }
@@ -162,7 +164,10 @@ impl From<StoreError> for ApiError {
             StoreError::Missing { .. } => Self::not_found(),
             StoreError::Corrupt { .. } => {
                 tracing::error!(error = %Chain(&error), "stored document cannot be read");
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, messages::CORRUPT)
+                Self {
+                    fault: Fault::Corrupt,
+                    ..Self::new(StatusCode::INTERNAL_SERVER_ERROR, messages::CORRUPT)
+                }
             }
             StoreError::Full => {
                 tracing::error!("the store is full");

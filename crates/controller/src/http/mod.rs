@@ -10,7 +10,7 @@ mod reply;
 mod request;
 mod target;
 
-pub(crate) use error::{ApiError, ErrorForm, Fault};
+pub(crate) use error::{ApiError, Chain, ErrorForm, Fault};
 pub(crate) use headers::{Cors, RequestId};
 pub(crate) use list::{Element, List, ResponseBody};
 pub(crate) use negotiation::{accepts_type, accepts_utf8};

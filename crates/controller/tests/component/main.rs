@@ -1,12 +1,23 @@
 //! A controller over real sockets, with the embedded store and bus, and an invoker that the test plays.
-#![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test ends where it cannot go on"
+)]
 
+mod bindings;
+mod documentation;
 mod entities;
+mod faults;
 mod feeds;
 mod invocations;
+mod kinds;
 mod lists;
 mod namespaces;
 mod refusals;
 mod shapes;
+mod steps;
 mod support;
+mod throttles;
+mod timers;
 mod web;

@@ -1,6 +1,6 @@
 //! A running controller and the invoker that tests play.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -18,15 +18,22 @@ use oxwhisk_entity::{
 };
 use oxwhisk_store::embedded::{EmbeddedConfig as StoreConfig, EmbeddedStore};
 use oxwhisk_store::{
-    ActivationStore as _, ArtifactQuery, ArtifactStore, Collection, Document, DocumentId,
-    NewDocument, Page, Revision, StoreError, Subject, SubjectNamespace, SubjectStore as _,
+    ActivationStore as _, ArtifactQuery, ArtifactStore, Document, DocumentId, NewDocument, Page,
+    Revision, StoreError, Subject, SubjectNamespace, SubjectStore as _,
 };
 use oxwhisk_testing::RestClient;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
-const KINDS: &[u8] = br#"{"runtimes":{"nodejs":[{"kind":"nodejs:20","image":{"name":"n"},
-    "attached":{"attachmentName":"c","attachmentType":"text/plain"}}]}}"#;
+/// A current kind, a deprecated one, one that wants `main`, and one whose code is no attachment.
+const KINDS: &[u8] =
+    br#"{"runtimes":{"nodejs":[{"kind":"nodejs:20","image":{"name":"n"},"default":true,
+    "attached":{"attachmentName":"c","attachmentType":"text/plain"}},
+    {"kind":"nodejs:18","image":{"name":"n"},"deprecated":true,
+    "attached":{"attachmentName":"c","attachmentType":"text/plain"}}],
+    "java":[{"kind":"java:8","image":{"name":"j"},"requireMain":true,
+    "attached":{"attachmentName":"c","attachmentType":"text/plain"}}],
+    "plain":[{"kind":"plain:1","image":{"name":"p"}}]}}"#;
 
 /// A clock that stands still until it is moved.
 #[derive(Debug)]
@@ -47,6 +54,7 @@ impl Clock for ManualClock {
 /// A controller that serves until it is dropped.
 pub(crate) struct Harness {
     pub(crate) client: RestClient,
+    pub(crate) address: SocketAddr,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) journal: MemoryJournal,
     pub(crate) store: EmbeddedStore,
@@ -64,6 +72,19 @@ impl Harness {
     pub(crate) async fn start_over(
         limits: Limits,
         artifacts: impl FnOnce(EmbeddedStore) -> Arc<dyn ArtifactStore>,
+    ) -> Self {
+        let stores = |store: EmbeddedStore| Stores {
+            artifacts: artifacts(store.clone()),
+            activations: Arc::new(store.clone()),
+            subjects: Arc::new(store),
+        };
+        Self::start_on(limits, stores).await
+    }
+
+    /// Starts a controller on these stores.
+    pub(crate) async fn start_on(
+        limits: Limits,
+        stores: impl FnOnce(EmbeddedStore) -> Stores,
     ) -> Self {
         let store = EmbeddedStore::in_memory(StoreConfig::default()).unwrap();
         let (uuid, key) = ("u-1".to_owned(), "k".repeat(64));
@@ -97,11 +118,7 @@ impl Harness {
                 number: String::new(),
             },
         };
-        let stores = Stores {
-            artifacts: artifacts(store.clone()),
-            activations: Arc::new(store.clone()),
-            subjects: Arc::new(store.clone()),
-        };
+        let stores = stores(store.clone());
         let clock = Arc::new(ManualClock(AtomicU64::new(1_700_000_000_000)));
         let controller = Controller::new(
             config,
@@ -111,7 +128,8 @@ impl Harness {
         );
         let controller = Arc::new(controller);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let address = listener.local_addr().unwrap();
+        let url = format!("http://{address}");
         let (stop, stopped) = watch::channel(false);
         tokio::spawn({
             let controller = Arc::clone(&controller);
@@ -121,6 +139,7 @@ impl Harness {
         let client = RestClient::new(&url, &format!("{uuid}:{key}"));
         Self {
             client,
+            address,
             clock,
             journal,
             store,
@@ -150,19 +169,26 @@ impl Harness {
 
     /// Turns an action into a sequence behind the controller's back; the controller must not have read it yet.
     pub(crate) async fn make_sequence(&self, name: &str, component: &str) {
-        let id = DocumentId::from(format!("guest/{name}").as_str());
+        let component = FullyQualifiedName::parse(&format!("guest/{component}")).unwrap();
+        self.change_stored(&format!("guest/{name}"), |text| {
+            let mut action: WhiskAction = serde_json::from_str(text).unwrap();
+            action.exec = Exec::Sequence(vec![component]);
+            Json::of(&action)
+        })
+        .await;
+    }
+
+    /// Changes the document `ns/[pkg/]name` behind the controller's back; the controller must not have read it yet.
+    pub(crate) async fn change_stored(&self, id: &str, change: impl FnOnce(&str) -> Json) {
+        let id = DocumentId::from(id);
         let document = ArtifactStore::get(&self.store, &id).await.unwrap().unwrap();
-        let mut action: WhiskAction = serde_json::from_str(document.body.text()).unwrap();
-        action.exec = Exec::Sequence(vec![
-            FullyQualifiedName::parse(&format!("guest/{component}")).unwrap(),
-        ]);
         let changed = NewDocument {
             id,
-            collection: Collection::Actions,
-            path: action.namespace.clone(),
-            updated: action.updated,
+            collection: document.collection,
+            path: EntityPath::new("guest").unwrap(),
+            updated: 1,
             public: false,
-            body: Json::of(&action),
+            body: change(document.body.text()),
             replaces: Some(document.revision),
             attachment: None,
             keep_attachments: false,
@@ -177,7 +203,18 @@ impl Harness {
 
     /// Answers an activation as an invoker does: result, record, completion.
     pub(crate) async fn complete(&self, delivery: &dyn Delivery, result: &str) {
-        let record = Arc::new(record(delivery.message(), result));
+        let result = Json::parse(result.as_bytes()).unwrap();
+        self.complete_with(delivery, ActivationResponse::success(Some(result), None))
+            .await;
+    }
+
+    /// Answers an activation that may have failed.
+    pub(crate) async fn complete_with(
+        &self,
+        delivery: &dyn Delivery,
+        response: ActivationResponse,
+    ) {
+        let record = Arc::new(record(delivery.message(), response));
         self.send(Acknowledgement::Result(Arc::clone(&record)))
             .await;
         self.store.store(Arc::clone(&record)).await.unwrap();
@@ -208,8 +245,8 @@ impl Harness {
     }
 }
 
-/// The record of an activation that gave a result.
-pub(crate) fn record(message: &ActivationMessage, result: &str) -> WhiskActivation {
+/// The record of an activation that ended so.
+pub(crate) fn record(message: &ActivationMessage, response: ActivationResponse) -> WhiskActivation {
     WhiskActivation {
         namespace: EntityPath::from(&message.user.namespace.name),
         name: message.action.name.clone(),
@@ -218,7 +255,7 @@ pub(crate) fn record(message: &ActivationMessage, result: &str) -> WhiskActivati
         start: message.transid.start_ms,
         end: message.transid.start_ms + 1,
         cause: message.cause,
-        response: ActivationResponse::success(Some(Json::parse(result.as_bytes()).unwrap()), None),
+        response,
         logs: Vec::new(),
         version: SemVer::FIRST,
         publish: false,
