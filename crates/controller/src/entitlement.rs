@@ -178,3 +178,94 @@ impl std::fmt::Display for Resource {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use http::StatusCode;
+    use oxwhisk_store::embedded::{EmbeddedConfig, EmbeddedStore};
+    use oxwhisk_store::{Subject, SubjectNamespace, SubjectStore as _};
+
+    use super::*;
+
+    async fn identity(store: &EmbeddedStore, name: &str, rights: &[Privilege]) -> Identity {
+        let namespace = SubjectNamespace {
+            name: name.to_owned(),
+            uuid: format!("uuid-{name}"),
+            key: "k".repeat(64),
+        };
+        let (uuid, key) = (namespace.uuid.clone(), namespace.key.clone());
+        let subject = Subject {
+            subject: format!("owner-of-{name}"),
+            namespaces: vec![namespace],
+            blocked: false,
+        };
+        store.put_subject(&subject).await.unwrap();
+        let found = store.identity_by_key(&uuid, &key).await.unwrap().unwrap();
+        assert_eq!(found.rights.len(), 4, "keys carry all rights");
+        Identity {
+            rights: rights.to_vec(),
+            ..found
+        }
+    }
+
+    fn name(text: &str) -> EntityName {
+        EntityName::new(text).unwrap()
+    }
+
+    /// rest-api §3, §5.6; entities §11: a right that the identity lacks is refused in its own namespace too, with the
+    /// same text.
+    #[tokio::test]
+    async fn rights_bound_what_an_owner_may_do() {
+        let store = EmbeddedStore::in_memory(EmbeddedConfig::default()).unwrap();
+        let entities = EntityStore::new(Arc::new(store.clone()));
+        let own = |namespace: &str| Resource::Entity {
+            namespace: name(namespace),
+            name: "a".to_owned(),
+        };
+        for right in Privilege::ALL {
+            let identity = identity(&store, "guest", &[right]).await;
+            for asked in Privilege::ALL {
+                let answer = check(&entities, &identity, asked, &own("guest")).await;
+                assert_eq!(answer.is_ok(), asked == right, "{asked:?} with {right:?}");
+                let refusals = [
+                    answer.err(),
+                    check(&entities, &identity, asked, &own("other"))
+                        .await
+                        .err(),
+                ];
+                for (refusal, namespace) in refusals.into_iter().zip(["guest", "other"]) {
+                    let Some(refusal) = refusal else { continue };
+                    let text = messages::not_authorized(&format!("{namespace}/a"));
+                    assert_eq!(refusal.status, StatusCode::FORBIDDEN);
+                    assert_eq!(refusal.message, text);
+                }
+            }
+        }
+    }
+
+    /// rest-api §5.6: whoever may read the packages of a namespace may list them, of any namespace; nothing else.
+    #[tokio::test]
+    async fn packages_of_others_may_be_listed() {
+        let store = EmbeddedStore::in_memory(EmbeddedConfig::default()).unwrap();
+        let entities = EntityStore::new(Arc::new(store.clone()));
+        let identity = identity(&store, "guest", &Privilege::ALL).await;
+        for (collection, allowed) in [
+            (Some(Collection::Packages), true),
+            (Some(Collection::Actions), false),
+            (Some(Collection::Triggers), false),
+            (Some(Collection::Rules), false),
+            (None, false),
+        ] {
+            for (namespace, expected) in [("guest", true), ("other", allowed)] {
+                let resource = Resource::Collection {
+                    namespace: name(namespace),
+                    collection,
+                };
+                let answer = check(&entities, &identity, Privilege::Read, &resource).await;
+                assert_eq!(answer.is_ok(), expected, "{collection:?} of {namespace}");
+            }
+        }
+    }
+}

@@ -219,6 +219,67 @@ impl std::fmt::Display for Chain<'_> {
 mod tests {
     use super::*;
 
+    /// rest-api §5.3, §5.5; invocation §6: which status and text each fault below the API has.
+    #[test]
+    fn faults_below_the_api_have_their_status_and_text() {
+        let away = || Box::<dyn std::error::Error + Send + Sync>::from("away");
+        let id = || oxwhisk_store::DocumentId::from("guest/a");
+        let bus = || "invoker0".into();
+        for (error, status, text) in [
+            (
+                ApiError::from(StoreError::Conflict { id: id() }),
+                409,
+                messages::CONCURRENT_MODIFICATION,
+            ),
+            (
+                StoreError::Missing { id: id() }.into(),
+                404,
+                "The requested resource does not exist.",
+            ),
+            (
+                StoreError::Corrupt {
+                    id: id(),
+                    source: away(),
+                }
+                .into(),
+                500,
+                "Resource is corrupted and cannot be read.",
+            ),
+            (
+                StoreError::Unavailable(away()).into(),
+                500,
+                "There was an internal server error.",
+            ),
+            (
+                StoreError::Full.into(),
+                507,
+                "The store is full. Nothing was changed.",
+            ),
+            (
+                BusError::TooLarge.into(),
+                413,
+                "The request content is larger than the server is willing or able to process.",
+            ),
+            (
+                BusError::Full { topic: bus() }.into(),
+                503,
+                messages::UNAVAILABLE,
+            ),
+            (
+                BusError::Closed { topic: bus() }.into(),
+                503,
+                messages::UNAVAILABLE,
+            ),
+            (
+                BusError::Unavailable(away()).into(),
+                503,
+                messages::UNAVAILABLE,
+            ),
+        ] {
+            assert_eq!((error.status.as_u16(), &*error.message), (status, text));
+        }
+    }
+
     /// Callers retry by the fault, whatever the text is.
     #[test]
     fn a_fault_is_known_by_its_kind_and_not_by_its_text() {

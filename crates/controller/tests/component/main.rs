@@ -5,6 +5,7 @@
     reason = "a test ends where it cannot go on"
 )]
 
+mod annotations;
 mod bindings;
 mod documentation;
 mod entities;
@@ -16,6 +17,7 @@ mod lists;
 mod namespaces;
 mod refusals;
 mod shapes;
+mod sizes;
 mod steps;
 mod support;
 mod throttles;
