@@ -68,11 +68,27 @@ fn web_actions_work_in_a_browser() {
     node_passes(options(), "browser.test.js");
 }
 
+/// composer §1, §2, §3
 #[test]
 fn applications_of_package_openwhisk_composer_work() {
     // Branches of a composition meet in a Redis server on this machine.
     let options = options().variable("OXWHISK_INVOKER_NETWORK", "host");
     node_passes(options, "composer.test.js");
+}
+
+/// composer §1 to §3: what the library for Python puts on a server and asks of it, without the library.
+#[test]
+fn compositions_in_the_form_of_composer_for_python_work() {
+    let packages = folder().join("../../runtimes/python/packages");
+    assert!(
+        packages.join("requests").is_dir(),
+        "the Python packages are not installed: run `cargo xtask test`"
+    );
+    let mut python = Command::new("python3");
+    python
+        .arg("composer_python_form.py")
+        .env("PYTHONPATH", packages);
+    passes(options(), python);
 }
 
 /// PyPI does not have this library. Say where its source is and run it with
