@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod citations;
 mod install;
 mod process;
 mod test;
@@ -17,7 +18,7 @@ const USAGE: &str = "usage: cargo xtask TASK
 
   check        format, lints, unit tests, docs, licences, spelling, tidy: no services, no root
   test         installs what the tests need, then runs all of them
-  tidy         the project's own rules: crate arrows, file sizes, no leftovers
+  tidy         the project's own rules: crate arrows, file sizes, no leftovers, tests for the whole contract
   bench        measures in one run and prints ratios; takes --quick and --json PATH
   soak         many clients at once, every answer checked; takes --clients N and --seconds S
   scenarios    replays recorded cases against a server; takes what its --help lists";

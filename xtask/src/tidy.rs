@@ -1,4 +1,4 @@
-//! The project's own rules: crate arrows, file sizes, no leftovers.
+//! The project's own rules: crate arrows, file sizes, no leftovers, tests for each section of the contract.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,6 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::citations::{self, Citations};
 use crate::process::root;
 
 /// Longest file of production code, in lines without its tests.
@@ -34,6 +35,7 @@ const LEFTOVERS: &[&str] = &[
 /// Checks all rules and reports all breaches together.
 pub(crate) fn run() -> Result<()> {
     let mut breaches = Vec::new();
+    let mut citations = Citations::default();
     arrows(&mut breaches)?;
     for file in tracked_files()? {
         let path = root().join(&file);
@@ -45,11 +47,13 @@ pub(crate) fn run() -> Result<()> {
             lines(&file, &text, &mut breaches);
             leftovers(&file, &text, &mut breaches);
         }
+        citations.read(&file, &text);
         if text.contains(concat!("../", "shared")) {
             breaches.push(format!("{file}: refers to a folder outside the project"));
         }
     }
     settings_page(&mut breaches)?;
+    citations.check(&read(&root().join(citations::PAGE))?, &mut breaches);
     if breaches.is_empty() {
         return Ok(());
     }

@@ -306,6 +306,31 @@ mod tests {
         assert_eq!(unknown, ResponseStatus::WhiskError);
     }
 
+    /// invocation §10: a packaged action is listed under its package's name, through a binding too; all else, triggers
+    /// among it, under its own.
+    #[test]
+    fn records_are_sought_by_package_and_name() {
+        for (annotations, key) in [
+            (r#"[]"#, "hello"),
+            (r#"[{"key":"path","value":"guest/hello"}]"#, "hello"),
+            (r#"[{"key":"path","value":"guest/p/hello"}]"#, "p/hello"),
+            (
+                r#"[{"key":"path","value":"other/p/hello"},{"key":"binding","value":"guest/b"}]"#,
+                "p/hello",
+            ),
+            (r#"[{"key":"path","value":7}]"#, "hello"),
+        ] {
+            let record = format!(
+                r#"{{"namespace":"guest","name":"hello","subject":"guest","activationId":"{:032}",
+                "start":1,"end":2,"response":{{"statusCode":0}},"logs":[],"version":"0.0.1","publish":false,
+                "annotations":{annotations}}}"#,
+                1
+            );
+            let record: WhiskActivation = serde_json::from_str(&record).unwrap();
+            assert_eq!(record.filter_key(), key, "{annotations}");
+        }
+    }
+
     /// entities §9.2: no `statusCode` in what the API shows.
     #[test]
     fn responses_have_a_wire_form_and_an_api_form() {

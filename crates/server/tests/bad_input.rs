@@ -82,6 +82,7 @@ fn status_of(answer: &str) -> u16 {
         .unwrap_or(0)
 }
 
+/// rest-api §4.4, §5.4, §5.5.
 #[tokio::test(flavor = "multi_thread")]
 async fn malformed_http_is_refused() {
     let server = start();
@@ -168,6 +169,7 @@ async fn malformed_http_is_refused() {
     is_well(&server).await;
 }
 
+/// rest-api §3.
 #[tokio::test(flavor = "multi_thread")]
 async fn credentials_that_are_none_are_refused() {
     let server = start();
@@ -212,6 +214,7 @@ fn nested(open: &str, close: &str, depth: usize) -> String {
     format!("{}{}", open.repeat(depth), close.repeat(depth))
 }
 
+/// rest-api §6.3.
 #[tokio::test(flavor = "multi_thread")]
 async fn malformed_json_is_refused() {
     let server = start();
@@ -361,6 +364,7 @@ async fn names_kinds_and_limits_that_do_not_exist_are_refused() {
     is_well(&server).await;
 }
 
+/// rest-api §5.5, entities §6.3.
 #[tokio::test(flavor = "multi_thread")]
 async fn bodies_above_the_limits_are_refused() {
     let server = start();
@@ -416,6 +420,7 @@ async fn bodies_above_the_limits_are_refused() {
     is_well(&server).await;
 }
 
+/// rest-api §5.5, invocation §12.
 #[tokio::test(flavor = "multi_thread")]
 async fn body_that_does_not_come_is_given_up_and_idle_connections_do_no_harm() {
     let server = start();

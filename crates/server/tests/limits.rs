@@ -48,6 +48,7 @@ fn error_of(answer: &RestAnswer) -> String {
     answer.json().unwrap()["error"].as_str().unwrap().to_owned()
 }
 
+/// invocation §8.
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_above_the_limit_of_a_minute_are_refused_with_their_number() {
     let (server, _config) = start(
@@ -92,6 +93,7 @@ async fn requests_above_the_limit_of_a_minute_are_refused_with_their_number() {
     assert_eq!(post(&other, &json!({})).await.status(), 202);
 }
 
+/// invocation §8.
 #[tokio::test(flavor = "multi_thread")]
 async fn activations_in_flight_are_counted_until_they_end() {
     let (server, _config) = start(&[], &[("OXWHISK_LIMITS_CONCURRENT_INVOCATIONS", "2")], "");
@@ -113,6 +115,7 @@ async fn activations_in_flight_are_counted_until_they_end() {
     free.await.unwrap();
 }
 
+/// rest-api §1.1, entities §6.2.
 #[tokio::test(flavor = "multi_thread")]
 async fn flags_come_before_variables_before_the_file_before_defaults() {
     let file = "port = 1\n[limits]\ninvocations_per_minute = 7\nconcurrent_invocations = 8\nmemory_max = \"1GB\"\n";

@@ -120,7 +120,7 @@ async fn put(client: &RestClient, rest: &str, body: &Value) {
     assert_eq!(answer.status(), 200, "{rest}: {}", answer.text());
 }
 
-/// The version counts exactly the updates that were answered 200, and readers see nothing but whole states.
+/// rest-api §5.5: the version counts exactly the updates that were answered 200, and readers see nothing but whole states.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_update_of_any_entity_is_lost_without_a_conflict() {
     let server = server();
@@ -190,7 +190,7 @@ async fn creates_and_deletes_of_one_name_take_turns() {
     }
 }
 
-/// An action that is overwritten, deleted and created again answers as one of its states or as missing, never as
+/// invocation §6: an action that is overwritten, deleted and created again answers as one of its states or as missing, never as
 /// anything else.
 #[tokio::test(flavor = "multi_thread")]
 async fn invocations_race_with_overwrites_and_deletes() {
@@ -288,7 +288,7 @@ async fn packages_are_deleted_while_their_actions_are_invoked() {
     race.check_records(&server.user()).await;
 }
 
-/// Whatever happens to rules while their trigger fires and is updated: each firing has a record whose entries name
+/// invocation §4.1: whatever happens to rules while their trigger fires and is updated: each firing has a record whose entries name
 /// activations that have one too, and in the end every rule is as its last answer says.
 #[tokio::test(flavor = "multi_thread")]
 async fn rules_change_while_their_trigger_fires() {

@@ -52,6 +52,7 @@ async fn concurrent_updates_are_counted_or_refused() {
     assert_eq!(version, format!("0.0.{}", 1 + done));
 }
 
+/// rest-api §5.5.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_of_concurrent_creates_wins() {
     let harness = Harness::start(Limits::default()).await;
@@ -121,7 +122,7 @@ async fn rules_of_one_trigger_are_linked_or_refused() {
     );
 }
 
-/// Code over 16 KB is kept beside the document and comes back as it was sent, after updates of other members too.
+/// entities §2.2, §5: code over 16 KB is kept beside the document and comes back as it was sent, after updates of other members too.
 #[tokio::test(flavor = "multi_thread")]
 async fn long_code_survives_updates_without_code() {
     let harness = Harness::start(Limits::default()).await;
@@ -145,7 +146,7 @@ async fn long_code_survives_updates_without_code() {
     assert_eq!(harness.client.get(ACTION).await.unwrap().status(), 404);
 }
 
-/// Binary code is kept decoded, so that the invoker can encode it once; it comes back as base64.
+/// entities §5: binary code is kept decoded, so that the invoker can encode it once; it comes back as base64.
 #[tokio::test(flavor = "multi_thread")]
 async fn long_archives_come_back_as_base64() {
     let harness = Harness::start(Limits::default()).await;
@@ -158,7 +159,7 @@ async fn long_archives_come_back_as_base64() {
     );
 }
 
-/// Changes that meet can make definitions cyclic after each was checked; running and changing them ends all the same.
+/// entities §3.5, invocation §5.1: changes that meet can make definitions cyclic after each was checked; running and changing them ends all the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn cyclic_sequences_end() {
     let harness = Harness::start(Limits::default()).await;

@@ -23,6 +23,7 @@ async fn with_action(limits: Limits) -> Harness {
     harness
 }
 
+/// invocation §2.1, §3.1, §3.2.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_blocking_call_gets_the_result_and_leaves_nothing_in_the_journal() {
     let harness = with_action(Limits::default()).await;
@@ -66,6 +67,7 @@ async fn accepted_activations_are_in_the_journal() {
     assert!(!unfinished[0].started);
 }
 
+/// invocation §3.1.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_blocking_call_whose_wait_ends_becomes_a_promise() {
     let harness = with_action(Limits::default()).await;
@@ -89,7 +91,7 @@ async fn a_blocking_call_whose_wait_ends_becomes_a_promise() {
     assert_eq!(harness.journal.unfinished().await.unwrap(), []);
 }
 
-/// Nothing is accepted that cannot be kept.
+/// invocation §6: nothing is accepted that cannot be kept.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failing_journal_refuses_what_must_be_durable() {
     let harness = with_action(Limits::default()).await;
@@ -284,7 +286,7 @@ async fn activations_in_flight_are_limited() {
     accepted.await.unwrap();
 }
 
-/// A sequence's identifier is promised before the answer, and its record keeps the promise.
+/// invocation §5.1, entities §9.1: a sequence's identifier is promised before the answer, and its record keeps the promise.
 #[tokio::test(flavor = "multi_thread")]
 async fn sequences_are_promised_until_their_record_is_stored() {
     let harness = with_action(Limits::default()).await;

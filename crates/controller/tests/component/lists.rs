@@ -56,6 +56,7 @@ async fn long_list_of_records_is_sent_while_it_is_read() {
     assert!(summaries.len() == 60 && summaries.iter().all(|s| s.get("logs").is_none()));
 }
 
+/// rest-api §6.2, §8.1, §8.2, §9.2, §9.4.
 #[tokio::test(flavor = "multi_thread")]
 async fn long_lists_of_entities_are_complete() {
     let harness = Harness::start(Limits::default()).await;

@@ -30,6 +30,7 @@ fn annotation(record: &WhiskActivation, key: &str) -> Option<String> {
         .map(|value| value.text().to_owned())
 }
 
+/// invocation §3.3, §7.
 #[tokio::test]
 async fn a_developer_error_costs_the_container_its_life() {
     let it = Harness::start(256);
@@ -50,6 +51,7 @@ async fn a_developer_error_costs_the_container_its_life() {
     assert_eq!((it.factory.created(), it.factory.destroyed()), (2, 1));
 }
 
+/// invocation §3.3.
 #[tokio::test]
 async fn a_failed_initialisation_ends_the_activation_and_the_container() {
     let it = Harness::start(256);
@@ -65,6 +67,7 @@ async fn a_failed_initialisation_ends_the_activation_and_the_container() {
     assert!(matches!(it.bus.acks(id(1))[0], Acknowledgement::Result(_)));
 }
 
+/// invocation §3.3, entities §9.3.
 #[tokio::test]
 async fn a_run_over_its_time_is_a_developer_error() {
     let it = Harness::start(256);
@@ -79,6 +82,7 @@ async fn a_run_over_its_time_is_a_developer_error() {
     assert_eq!(annotation(&record, "timeout").unwrap(), "true");
 }
 
+/// invocation §3.3, entities §9.1, §9.3.
 #[tokio::test]
 async fn times_are_those_of_initialisation_and_run() {
     let it = Harness::start(256);
@@ -97,6 +101,7 @@ async fn times_are_those_of_initialisation_and_run() {
     assert_eq!(record.end - record.start, 42);
 }
 
+/// invocation §3.3 (503 of a container).
 #[tokio::test]
 async fn a_container_that_is_leaving_hands_its_activation_on() {
     let it = Harness::start(512);
@@ -144,6 +149,7 @@ async fn an_activation_is_handed_on_three_times_at_most() {
     ));
 }
 
+/// invocation §6.
 #[tokio::test]
 async fn containers_that_cannot_be_made_fail_their_activations() {
     let it = Harness::start(512);
@@ -176,6 +182,7 @@ async fn containers_that_cannot_be_made_fail_their_activations() {
     .await;
 }
 
+/// invocation §6.
 #[tokio::test]
 async fn an_action_that_needs_more_memory_than_there_is_fails() {
     let it = Harness::start(256);
@@ -188,7 +195,7 @@ async fn an_action_that_needs_more_memory_than_there_is_fails() {
     );
 }
 
-/// invocation §6
+/// invocation §6, entities §9.3 (column of records without a run).
 #[tokio::test]
 async fn actions_that_cannot_be_had_fail_their_activations() {
     let it = Harness::start(256);
@@ -249,6 +256,7 @@ async fn limits_are_checked_again() {
     );
 }
 
+/// invocation §7.
 #[tokio::test]
 async fn a_log_that_is_not_whole_costs_the_container_its_life() {
     let it = Harness::start(256);
@@ -268,6 +276,7 @@ async fn a_log_that_is_not_whole_costs_the_container_its_life() {
     eventually("the container goes", || it.factory.destroyed() == 2).await;
 }
 
+/// invocation §7.
 #[tokio::test]
 async fn without_a_log_limit_nothing_is_collected() {
     let it = Harness::start(256);
@@ -347,6 +356,7 @@ async fn a_full_store_stops_the_intake_and_loses_nothing() {
     }
 }
 
+/// entities §10, rest-api §15.
 #[tokio::test]
 async fn a_namespace_may_want_no_records() {
     let it = Harness::start(512);
@@ -428,7 +438,7 @@ async fn nothing_begins_while_records_cannot_be_stored() {
     }
 }
 
-/// The code of an old document goes with it: the activation runs the new one.
+/// invocation §6: the code of an old document goes with it: the activation runs the new one.
 #[tokio::test]
 async fn code_that_was_replaced_meanwhile_is_looked_up_again() {
     let it = Harness::start(256);

@@ -4,6 +4,7 @@ use crate::support::{ActionSpec, DeliveryEvent, Harness, MessageSpec, id};
 use oxwhisk_bus::Acknowledgement;
 use oxwhisk_entity::Json;
 
+/// invocation §3.1, §7; entities §9.2, §9.4.
 #[tokio::test]
 async fn a_blocking_activation_is_answered_then_recorded_then_completed() {
     let it = Harness::start(512);
@@ -54,6 +55,7 @@ async fn a_non_blocking_activation_is_only_completed() {
     );
 }
 
+/// entities §9.1, §9.3.
 #[tokio::test]
 async fn the_record_says_how_it_was_run() {
     let it = Harness::start(512);
@@ -83,7 +85,7 @@ async fn the_record_says_how_it_was_run() {
     assert_eq!(it.factory.created(), 1);
 }
 
-/// runtime-protocol §2 and §3, to the byte.
+/// invocation §2.4; runtime-protocol §2 and §3, to the byte.
 #[tokio::test]
 async fn bodies_are_those_of_the_contract() {
     let it = Harness::start(512);
@@ -127,6 +129,7 @@ async fn bodies_are_those_of_the_contract() {
     );
 }
 
+/// invocation §2.3, §2.4.
 #[tokio::test]
 async fn array_arguments_are_passed_whole_and_missing_ones_as_an_object() {
     let it = Harness::start(512);
@@ -170,6 +173,7 @@ async fn code_that_is_kept_beside_the_document_is_fetched_to_initialise() {
     );
 }
 
+/// entities §9.1, §9.3.
 #[tokio::test]
 async fn a_step_of_a_sequence_and_a_binding_show_in_the_record() {
     let it = Harness::start(512);

@@ -198,6 +198,7 @@ async fn namespaces_never_share_a_container() {
     assert_ne!(runs[0].1, runs[1].1);
 }
 
+/// invocation §6.
 #[tokio::test]
 async fn an_update_takes_effect_at_once() {
     let it = Harness::start(1024);
@@ -217,6 +218,7 @@ async fn an_update_takes_effect_at_once() {
     assert_eq!(it.artifacts.reads(), 2);
 }
 
+/// invocation §6.
 #[tokio::test]
 async fn what_waits_when_an_update_comes_runs_the_new_code() {
     let it = Harness::start(256);
@@ -244,6 +246,7 @@ async fn what_waits_when_an_update_comes_runs_the_new_code() {
     assert!(it.factory.init_bodies()[1].contains(r#""code":"new""#));
 }
 
+/// entities §6.1 (`concurrency`).
 #[tokio::test]
 async fn runs_overlap_up_to_the_limit_after_one_initialisation() {
     let it = Harness::start(256);
@@ -270,6 +273,7 @@ async fn runs_overlap_up_to_the_limit_after_one_initialisation() {
     );
 }
 
+/// entities §6.1 (`instances`).
 #[tokio::test]
 async fn instances_bound_the_containers_of_an_action() {
     let it = Harness::start(2048);

@@ -28,6 +28,7 @@ async fn put_hello(client: &RestClient) -> RestAnswer {
     client.put(&path, &action).await.unwrap()
 }
 
+/// entities §11, rest-api §3
 #[tokio::test(flavor = "multi_thread")]
 async fn changes_on_a_running_server_hold_for_the_next_request() {
     let (server, admin) = with_server();
@@ -65,6 +66,7 @@ async fn changes_on_a_running_server_hold_for_the_next_request() {
     assert_eq!(namespaces(&renewed).await.0, 401);
 }
 
+/// entities §10, invocation §8
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_on_a_running_server_hold_for_the_next_request() {
     let (server, admin) = with_server();

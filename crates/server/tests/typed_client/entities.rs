@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::support::{ECHO, action, name, parameter, qualified, refused, rule_of_echo, start};
 
+/// rest-api §8.1, §8.3, §8.4, §8.5
 #[tokio::test(flavor = "multi_thread")]
 async fn actions_live_from_creation_to_deletion() {
     let (_server, client) = start();
@@ -92,6 +93,7 @@ async fn names_that_need_escaping_are_names() {
     assert_eq!(found.name, odd.name);
 }
 
+/// rest-api §9.1, §9.2, §9.3, §9.4
 #[tokio::test(flavor = "multi_thread")]
 async fn packages_and_bindings_live_from_creation_to_deletion() {
     let (_server, client) = start();
@@ -163,6 +165,7 @@ async fn packages_and_bindings_live_from_creation_to_deletion() {
     assert_eq!(client.actions().count().await.unwrap(), 0);
 }
 
+/// rest-api §10, §11
 #[tokio::test(flavor = "multi_thread")]
 async fn triggers_and_rules_live_from_creation_to_deletion() {
     let (_server, client) = start();

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::support::{ECHO, PATIENCE, action, host, name, qualified, refused, rule_of_echo, start};
 
+/// invocation §3.1, §3.2
 #[tokio::test(flavor = "multi_thread")]
 async fn invocations_end_as_their_actions_do() {
     let (_server, client) = start();
@@ -86,6 +87,7 @@ async fn invocations_end_as_their_actions_do() {
     assert_eq!(refusal.unwrap_err().status(), Some(StatusCode::BAD_REQUEST));
 }
 
+/// rest-api §12.1, §12.2; invocation §10
 #[tokio::test(flavor = "multi_thread")]
 async fn activations_are_found_again() {
     let (_server, client) = start();
@@ -152,6 +154,7 @@ async fn activations_are_found_again() {
     }
 }
 
+/// invocation §4.1, §4.2
 #[tokio::test(flavor = "multi_thread")]
 async fn triggers_fire_the_actions_of_their_active_rules() {
     let (_server, client) = start();
@@ -208,6 +211,7 @@ async fn triggers_fire_the_actions_of_their_active_rules() {
     }
 }
 
+/// rest-api §1.1, §1.2, §7
 #[tokio::test(flavor = "multi_thread")]
 async fn servers_tell_who_they_are_and_whose_the_key_is() {
     let (server, client) = start();
