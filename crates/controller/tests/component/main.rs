@@ -3,6 +3,7 @@
 
 mod entities;
 mod feeds;
+mod hosts;
 mod invocations;
 mod lists;
 mod namespaces;
