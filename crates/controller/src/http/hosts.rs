@@ -273,4 +273,31 @@ mod tests {
             assert_eq!(web_path("guest", path), expected, "{path}");
         }
     }
+
+    /// All paths of up to six of these pieces.
+    #[test]
+    fn no_path_leads_out_of_the_namespace() {
+        let mut paths = vec!["/".to_owned()];
+        for _ in 0..6 {
+            let pieces = ["/", "%2F", ".", "%2e", "%25", "p"];
+            let longer = paths
+                .iter()
+                .flat_map(|path| pieces.map(|piece| format!("{path}{piece}")));
+            paths = longer.collect();
+            for path in &paths {
+                let web = web_path("guest", path);
+                let below = web.strip_prefix("/api/v1/web/guest/").unwrap();
+                let inner = below.strip_suffix('/').unwrap_or(below);
+                let is_plain =
+                    |segment: &str| !["", ".", ".."].contains(&&*percent_decode(segment));
+                assert!(inner.split('/').all(is_plain), "{path} is {web}");
+                let decoded = percent_decode(inner);
+                assert_eq!(
+                    decoded.matches('/').count(),
+                    inner.matches('/').count(),
+                    "{path} is {web}"
+                );
+            }
+        }
+    }
 }
