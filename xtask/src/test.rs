@@ -10,7 +10,10 @@ use crate::{check, install};
 pub(crate) fn run() -> Result<()> {
     install::all()?;
     check::lints()?;
-    cargo(&["test", "--workspace", "--all-features"], &[])?;
+    cargo(
+        &["test", "--workspace", "--all-features", "--no-fail-fast"],
+        &[],
+    )?;
     soak()?;
     if install::is_root()? {
         let needing_root = [

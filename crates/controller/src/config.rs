@@ -5,6 +5,8 @@ use std::fmt;
 use oxwhisk_bus::{ControllerId, InvokerId};
 use oxwhisk_entity::{ByteSize, ExecManifest, LimitBounds};
 
+use crate::http::ApiHosts;
+
 /// Tells the time.
 pub trait Clock: Send + Sync + fmt::Debug {
     /// Returns the milliseconds since the epoch.
@@ -69,4 +71,6 @@ pub struct ControllerConfig {
     pub manifest: ExecManifest,
     /// Which build this is.
     pub build: BuildInfo,
+    /// Names of the server below which each namespace has a host of its own.
+    pub api_hosts: ApiHosts,
 }

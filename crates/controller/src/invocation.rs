@@ -8,7 +8,7 @@ use http::StatusCode;
 use oxwhisk_bus::{ActivationMessage, BusError, Durability, SentActivation, TransactionId};
 use oxwhisk_entity::{
     ActionLimits, ActivationId, EntityName, EntityPath, Exec, FullyQualifiedName, Identity, Json,
-    Parameters, SemVer, WhiskAction, WhiskActivation, WhiskPackage,
+    LimitsPatch, Parameters, SemVer, WhiskAction, WhiskActivation, WhiskPackage,
 };
 use oxwhisk_store::Revision;
 use tokio::sync::oneshot;
@@ -154,7 +154,11 @@ impl Controller {
         &self,
         name: &FullyQualifiedName,
         exec: &Json,
+        limits: LimitsPatch,
     ) -> Result<(), InvocationError> {
+        limits
+            .check(&self.config.limits.action)
+            .map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, error.to_string()))?;
         let exec = Exec::from_request(exec, &self.config.manifest)
             .map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, error.to_string()))?;
         let action = WhiskAction {
@@ -163,7 +167,7 @@ impl Controller {
             annotations: created_annotations(&Parameters::default(), exec.kind()),
             exec,
             parameters: Parameters::default(),
-            limits: ActionLimits::default(),
+            limits: limits.apply(ActionLimits::default()),
             version: SemVer::FIRST,
             publish: false,
             updated: self.clock.epoch_ms(),

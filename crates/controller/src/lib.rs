@@ -28,5 +28,6 @@ mod web;
 
 pub use config::{BuildInfo, Clock, ControllerConfig, Limits};
 pub use controller::{Controller, Stores};
+pub use http::{ApiHosts, HostName, HostNameError};
 pub use invocation::{Invocation, InvocationError, Outcome};
 pub use serve::Origin;

@@ -176,7 +176,9 @@ impl Service {
         if !is_known(&head.method) {
             return plain(StatusCode::NOT_IMPLEMENTED, "Unsupported HTTP method");
         }
-        let target = match Target::parse(&head.uri) {
+        let hosts = &self.controller.config.api_hosts;
+        let namespace = hosts.namespace_of(&head.uri, &head.headers);
+        let target = match Target::parse(&head.uri, namespace.as_deref()) {
             Ok(target) => target,
             Err(error @ TargetError::TooLong) => {
                 return plain(StatusCode::URI_TOO_LONG, &error.to_string());

@@ -62,6 +62,12 @@ pub(crate) struct RunArgs {
     /// Entry point [default: main]
     #[arg(long, value_name = "NAME")]
     pub(crate) main: Option<String>,
+    /// Milliseconds that initialisation and the run may take each [default: 60000]
+    #[arg(short, long, value_name = "MS")]
+    pub(crate) timeout: Option<i32>,
+    /// Memory in MB [default: 256]
+    #[arg(short, long, value_name = "MB")]
+    pub(crate) memory: Option<i32>,
     /// Print one JSON object with result, status, logs and times
     #[arg(long)]
     pub(crate) json: bool,

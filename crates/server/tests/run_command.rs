@@ -208,7 +208,7 @@ fn what_cannot_be_run_is_told() {
     ] {
         std::fs::write(folder.path().join(name), content).unwrap();
     }
-    let table: [(&[&str], &str); 8] = [
+    let table: [(&[&str], &str); 10] = [
         (
             &["missing.js"],
             "error: could not read `missing.js`: No such file or directory (os error 2)",
@@ -229,6 +229,14 @@ fn what_cannot_be_run_is_told() {
         (
             &["ok.js", "-P", "broken.json"],
             "error: `broken.json` is not valid JSON: ",
+        ),
+        (
+            &["ok.js", "--memory", "64000"],
+            "error: requirement failed: memory size 64000 MB exceeds allowed threshold of 512 MB",
+        ),
+        (
+            &["ok.js", "-t", "99"],
+            "error: requirement failed: duration 99 milliseconds below allowed threshold of 100 milliseconds",
         ),
         (&["text.zip"], "error: `text.zip` is no zip archive"),
         (&["broken.zip"], "error: `broken.zip` is no zip archive: "),
@@ -262,6 +270,25 @@ fn kind_is_named_or_refused() {
     let (code, stdout, stderr) = run_in(folder.path(), &["plain", "--kind", "cobol:1"]);
     assert_eq!((code, &*stdout), (64, ""));
     assert!(stderr.contains("cobol:1"), "{stderr}");
+}
+
+#[test]
+fn time_and_memory_are_bounded_as_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let sleeps = "function main() { return new Promise(() => setInterval(() => {}, 1000)) }";
+    std::fs::write(folder.path().join("sleeps.js"), sleeps).unwrap();
+    let (code, stdout, _) = run_in(folder.path(), &["sleeps.js", "--timeout", "300"]);
+    assert_eq!(code, 2);
+    assert!(
+        stdout.contains("time limits of 300 milliseconds"),
+        "{stdout}"
+    );
+    let fills = "def main(args):\n    return {'length': len(bytearray(200 << 20))}";
+    std::fs::write(folder.path().join("fills.py"), fills).unwrap();
+    let (code, stdout, _) = run_in(folder.path(), &["fills.py", "--memory", "128"]);
+    assert_ne!(code, 0, "{stdout}");
+    let (code, _, stderr) = run_in(folder.path(), &["fills.py", "--memory", "512"]);
+    assert_eq!(code, 0, "{stderr}");
 }
 
 #[test]

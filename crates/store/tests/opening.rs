@@ -53,6 +53,19 @@ fn a_store_in_use_names_its_holder() {
 }
 
 #[test]
+fn a_lock_that_is_a_link_is_not_followed() {
+    let directory = tempfile::tempdir().unwrap();
+    let other = directory.path().join("other");
+    std::fs::write(&other, "of somebody else").unwrap();
+    let path = directory.path().join("oxwhisk.db");
+    std::os::unix::fs::symlink(&other, directory.path().join("oxwhisk.db.lock")).unwrap();
+    let (_, text) = refusal(&path);
+    assert!(text.contains("oxwhisk.db.lock"), "{text}");
+    let kept = std::fs::read_to_string(&other).unwrap();
+    assert_eq!(kept, "of somebody else");
+}
+
+#[test]
 fn a_text_file_is_not_a_store() {
     for content in ["hello", &"no database\n".repeat(1000)] {
         let directory = tempfile::tempdir().unwrap();

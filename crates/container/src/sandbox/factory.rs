@@ -276,8 +276,14 @@ impl ContainerFactory for SandboxFactory {
             }
         };
         let (pipes, theirs) = channels().map_err(failed("open the channels"))?;
-        let container = self.spawn(&spec, pipes, theirs).await?;
-        let ready = tokio::time::timeout(self.config.start_timeout, container.ready()).await;
+        let end = tokio::time::Instant::now() + self.config.start_timeout;
+        // What a helper answers that was not waited for is let go, and with that it ends.
+        let container = tokio::time::timeout_at(end, self.spawn(&spec, pipes, theirs))
+            .await
+            .map_err(|_| {
+                failed("hear from the sandbox helper")(io::ErrorKind::TimedOut.into())
+            })??;
+        let ready = tokio::time::timeout_at(end, container.ready()).await;
         let problem = match ready {
             Ok(Ok(())) => return Ok(Arc::new(container)),
             Ok(Err(FramedError::Refused(refusal))) => refused(&spec, &refusal.step, refusal.errno),

@@ -6,6 +6,7 @@ use oxwhisk_entity::ExecManifest;
 
 use super::*;
 use crate::config::{BuildInfo, Limits};
+use crate::http::ApiHosts;
 use crate::router::{ActivationPart, ApiPath, Call, PublicCall, ServerCall, Verb, is_exotic};
 use crate::web::WebPath;
 
@@ -67,6 +68,7 @@ fn config() -> ControllerConfig {
             date: String::new(),
             number: String::new(),
         },
+        api_hosts: ApiHosts::default(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod error;
 mod headers;
+mod hosts;
 mod list;
 mod negotiation;
 mod pretty;
@@ -12,6 +13,7 @@ mod target;
 
 pub(crate) use error::{ApiError, Chain, ErrorForm, Fault};
 pub(crate) use headers::{Cors, RequestId};
+pub use hosts::{ApiHosts, HostName, HostNameError};
 pub(crate) use list::{Element, List, ResponseBody};
 pub(crate) use negotiation::{accepts_type, accepts_utf8};
 pub(crate) use pretty::pretty;

@@ -11,6 +11,7 @@ mod documentation;
 mod entities;
 mod faults;
 mod feeds;
+mod hosts;
 mod invocations;
 mod kinds;
 mod lists;

@@ -11,7 +11,9 @@ use oxwhisk_bus::{
     Acknowledgement, ActivationFeed, ActivationMessage, ControllerId, Delivery, InvokerId,
     MessageBus,
 };
-use oxwhisk_controller::{BuildInfo, Clock, Controller, ControllerConfig, Limits, Origin, Stores};
+use oxwhisk_controller::{
+    ApiHosts, BuildInfo, Clock, Controller, ControllerConfig, Limits, Origin, Stores,
+};
 use oxwhisk_entity::{
     ActivationResponse, EntityPath, Exec, ExecManifest, FullyQualifiedName, Json, Parameters,
     SemVer, WhiskAction, WhiskActivation,
@@ -117,6 +119,7 @@ impl Harness {
                 date: String::new(),
                 number: String::new(),
             },
+            api_hosts: ApiHosts::from_iter(["localhost".parse().unwrap()]),
         };
         let stores = stores(store.clone());
         let clock = Arc::new(ManualClock(AtomicU64::new(1_700_000_000_000)));

@@ -237,6 +237,7 @@ fn controller_config(
             date: env!("CARGO_PKG_VERSION").to_owned(),
             number: env!("CARGO_PKG_VERSION").to_owned(),
         },
+        api_hosts: settings.api_hosts.clone(),
     }
 }
 

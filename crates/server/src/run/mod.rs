@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use oxwhisk_bus::TransactionId;
 use oxwhisk_controller::{Invocation, Outcome};
 use oxwhisk_entity::json::{JsonKind, Members};
-use oxwhisk_entity::{FullyQualifiedName, Json, WhiskActivation};
+use oxwhisk_entity::{FullyQualifiedName, Json, LimitsPatch, WhiskActivation};
 
 use crate::cli::RunArgs;
 use crate::platform::{Platform, Role};
@@ -40,7 +40,7 @@ pub(crate) async fn run(args: RunArgs, settings: Settings) -> Result<ExitCode> {
     let arguments = arguments(&args).map_err(NothingToRun)?;
     let artifact = Artifact::load(&args.file, args.kind.as_deref()).map_err(NothingToRun)?;
     let platform = Platform::start(settings, Role::OneShot).await?;
-    let outcome = invoke(&platform, &artifact, args.main.as_deref(), arguments).await;
+    let outcome = invoke(&platform, &artifact, &args, arguments).await;
     let activation = match outcome {
         Ok(activation) => activation,
         Err(error) => {
@@ -62,7 +62,7 @@ pub(crate) async fn run(args: RunArgs, settings: Settings) -> Result<ExitCode> {
 async fn invoke(
     platform: &Platform,
     artifact: &Artifact,
-    main: Option<&str>,
+    args: &RunArgs,
     payload: Json,
 ) -> Result<Arc<WhiskActivation>> {
     let user = platform
@@ -70,9 +70,14 @@ async fn invoke(
         .await?
         .context("the namespace `guest` does not exist")?;
     let action: FullyQualifiedName = FullyQualifiedName::parse(ACTION)?;
+    let limits = LimitsPatch {
+        timeout: args.timeout,
+        memory: args.memory,
+        ..LimitsPatch::default()
+    };
     platform
         .controller
-        .create_action(&action, &artifact.exec(main)?)
+        .create_action(&action, &artifact.exec(args.main.as_deref())?, limits)
         .await
         .map_err(|refusal| match refusal.status.is_client_error() {
             true => NothingToRun(refusal.into()).into(),

@@ -34,6 +34,11 @@ pub(crate) const SETTINGS: &[Key] = &[
         "TCP port on the loopback address. 0 picks a free one.",
     ),
     key(
+        "api_hosts",
+        "localhost",
+        "Names of this server, separated by commas, below which each namespace has a host of its own for its web actions: with `localhost`, `http://guest.localhost:3233/…` is `/api/v1/web/guest/…`. Empty: none has.",
+    ),
+    key(
         "data_dir",
         "",
         "Folder for the database and all else that is kept. Empty: `oxwhisk` below `$XDG_STATE_HOME`, or below `~/.local/state`.",

@@ -5,6 +5,8 @@ use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
+
 use super::OpenError;
 
 /// The lock file beside a database; freed by the system when its holder ends, however it ends.
@@ -24,6 +26,8 @@ impl DirectoryLock {
             .create(true)
             .truncate(false)
             .mode(0o600)
+            // Whoever owns the folder must not have another user's process empty another file.
+            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
             .open(&path)
             .map_err(failed)?;
         match file.try_lock() {
