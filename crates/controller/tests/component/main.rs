@@ -8,6 +8,7 @@
 mod annotations;
 mod bindings;
 mod documentation;
+mod endpoints;
 mod entities;
 mod faults;
 mod feeds;

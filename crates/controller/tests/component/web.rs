@@ -140,3 +140,41 @@ async fn actions_that_are_not_exported_are_not_found() {
     let expected = (404, json!("The requested resource does not exist."));
     assert_eq!(texts, vec![expected; 3]);
 }
+
+/// rest-api §13, invocation §9.1: seven methods reach the action, on its own path, below it and with each extension, and
+/// nobody needs a key.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_method_and_extension_reaches_the_action() {
+    let custom = [("web-custom-options", json!(true))];
+    let harness = with_web_action(Limits::default(), &custom).await;
+    let client = harness.client.without_key();
+    let mut feed = harness.feed().await;
+    for method in ["GET", "DELETE", "POST", "PUT", "HEAD", "OPTIONS", "PATCH"] {
+        for rest in [
+            "", ".http", ".json", ".html", ".svg", ".text", "/a/b", ".json/a",
+        ] {
+            let path = format!("{WEB}{rest}");
+            let (answer, content) = tokio::join!(client.send(method, &path, &[], None), async {
+                let delivery = feed.next().await.unwrap();
+                harness.complete(delivery.as_ref(), r#"{"body":"x"}"#).await;
+                delivery.message().content.clone().unwrap()
+            });
+            assert_eq!(answer.unwrap().status(), 200, "{method} {path}");
+            let content: Value = serde_json::from_str(content.text()).unwrap();
+            let below = rest.split_once('/').map_or("", |(_, below)| below);
+            let below = if below.is_empty() {
+                String::new()
+            } else {
+                format!("/{below}")
+            };
+            assert_eq!(content["__ow_method"], method.to_lowercase());
+            assert_eq!(content["__ow_path"], below);
+        }
+    }
+    let exotic = client.send("TRACE", WEB, &[], None).await.unwrap();
+    let allowed = "GET, DELETE, POST, PUT, HEAD, OPTIONS, PATCH";
+    assert_eq!(
+        (exotic.status(), exotic.header("allow")),
+        (405, Some(allowed))
+    );
+}

@@ -1,0 +1,54 @@
+//! What is outside of the API of namespaces.
+
+use oxwhisk_controller::Limits;
+use serde_json::json;
+
+use crate::support::Harness;
+
+const OUTSIDE: &str = "HTTP method not allowed, supported methods: OPTIONS";
+
+/// rest-api §1, §2.3, §4.4: endpoints that are switched off, that only operators may use, or that there are none of.
+#[tokio::test(flavor = "multi_thread")]
+async fn endpoints_for_operators_are_closed() {
+    let harness = Harness::start(Limits::default()).await;
+    let cors = "access-control-allow-methods";
+    let server = Some("OPTIONS, GET, POST");
+    for (method, path, status, text, methods) in [
+        ("GET", "/metrics", 405, OUTSIDE, None),
+        ("GET", "/disable", 405, OUTSIDE, None),
+        (
+            "POST",
+            "/disable",
+            401,
+            "username or password are wrong.",
+            server,
+        ),
+        ("GET", "/nowhere", 405, OUTSIDE, None),
+    ] {
+        // The key of a namespace is no operator's.
+        let answer = harness.client.send(method, path, &[], None).await.unwrap();
+        let id = answer.header("x-request-id").unwrap();
+        let body = json!({"error": text, "code": id});
+        assert_eq!(
+            (answer.status(), answer.json().unwrap()),
+            (status, body),
+            "{path}"
+        );
+        assert_eq!(answer.header(cors), methods, "{path}");
+    }
+    for (path, status, body) in [
+        ("/invokers", 200, json!({})),
+        ("/invokers/healthy/count", 200, json!(0)),
+        ("/invokers/ready", 500, json!({"unhealthy": "0/0"})),
+        ("/activation", 200, json!([])),
+        ("/activation/count", 200, json!(0)),
+    ] {
+        let answer = harness.client.without_key().get(path).await.unwrap();
+        assert_eq!(
+            (answer.status(), answer.json().unwrap()),
+            (status, body),
+            "{path}"
+        );
+        assert_eq!(answer.header(cors), server, "{path}");
+    }
+}
