@@ -79,6 +79,10 @@ fn leave_payload_out(document: &mut Value, path: &str) {
         responses(put, |responses| drop(responses.remove("406")));
     }
     if let Some(delete) = operation(document, path, "delete") {
+        // A media type would be said of the answer without a body too.
+        if let Some(members) = delete.as_object_mut() {
+            members.remove("produces");
+        }
         responses(delete, |responses| {
             responses.remove("406");
             if let Some(Value::Object(mut gone)) = responses.remove("200") {
