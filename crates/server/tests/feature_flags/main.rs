@@ -1,6 +1,7 @@
 //! rest-api §15: the settings by which an operator changes what goes over the wire, each in both positions.
 #![expect(
     clippy::indexing_slicing,
+    clippy::panic,
     clippy::unwrap_used,
     reason = "tests may panic"
 )]
