@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::support::{action, activation, all_ended, assert_refused, own, put_all, record, server};
+use crate::support::{action, activation, assert_refused, own, put_all, server};
 
 const NAP: &str = "main = ({ms}) => new Promise(r => setTimeout(() => r({}), ms || 0))";
 const WAIT: &str = "CONTROLLER_MAX_WAIT_FOR_BLOCKING_ACTIVATION";
@@ -52,6 +52,7 @@ async fn wait_ends_after_the_longest_if_none_was_asked_for() {
             ),
         ];
         put_all(&client, &entities).await;
+        let mut late = Vec::new();
         for path in [
             own("actions/nap?blocking=true"),
             own("actions/naps?blocking=true"),
@@ -60,14 +61,14 @@ async fn wait_ends_after_the_longest_if_none_was_asked_for() {
             let began = Instant::now();
             let answer = client.post(&path, &json!({"ms": 3000})).await.unwrap();
             let took = began.elapsed();
+            // Had it been waited for, the answer would be 200.
             assert_eq!(answer.status(), 202, "{path}: {}", answer.text());
-            let (least, most) = (Duration::from_millis(least), Duration::from_millis(2900));
-            assert!(least <= took && took < most, "{path}: {took:?}");
-            let id = activation(&answer);
-            server.user().record(&id).await;
-            let status = &record(&client, &id).await["response"]["status"];
-            assert_eq!(*status, "success", "{path}");
+            assert!(took >= Duration::from_millis(least), "{path}: {took:?}");
+            late.push(activation(&answer));
         }
-        all_ended(&client).await;
+        for id in late {
+            let record = server.user().record(&id).await;
+            assert_eq!(record["response"]["status"], "success", "{record}");
+        }
     }
 }
