@@ -46,7 +46,7 @@ pub struct Controller {
     pub(crate) packages: NamespaceLocks<RwLock<()>>,
     /// What must go on when its caller goes away: writes, sequences and compositions.
     pub(crate) tasks: TaskTracker,
-    /// Records of sequences and compositions that the store refuses at the moment; nothing new of that kind is
+    /// Sequences and compositions that have ended and cannot be told to the store at the moment; nothing new of that kind is
     /// taken meanwhile.
     pub(crate) unstored: AtomicU32,
 }

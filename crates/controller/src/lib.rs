@@ -26,7 +26,7 @@ mod serve;
 mod throttle;
 mod web;
 
-pub use config::{BuildInfo, Clock, ControllerConfig, Limits};
+pub use config::{BuildInfo, Clock, ControllerConfig, DEFAULT_BLOCKING_WAIT, FeatureFlags, Limits};
 pub use controller::{Controller, Stores};
 pub use http::{ApiHosts, HostName, HostNameError};
 pub use invocation::{Invocation, InvocationError, Outcome};

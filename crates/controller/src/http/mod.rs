@@ -12,7 +12,7 @@ mod request;
 mod target;
 
 pub(crate) use error::{ApiError, Chain, ErrorForm, Fault};
-pub(crate) use headers::{Cors, RequestId};
+pub(crate) use headers::{Cors, EXTRA_LOGGING, RequestId};
 pub use hosts::{ApiHosts, HostName, HostNameError};
 pub(crate) use list::{Element, List, ResponseBody};
 pub(crate) use negotiation::{accepts_type, accepts_utf8};

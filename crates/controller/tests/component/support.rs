@@ -12,11 +12,12 @@ use oxwhisk_bus::{
     MessageBus,
 };
 use oxwhisk_controller::{
-    ApiHosts, BuildInfo, Clock, Controller, ControllerConfig, Limits, Origin, Stores,
+    ApiHosts, BuildInfo, Clock, Controller, ControllerConfig, DEFAULT_BLOCKING_WAIT, FeatureFlags,
+    Limits, Origin, Stores,
 };
 use oxwhisk_entity::{
     ActivationResponse, EntityPath, Exec, ExecManifest, FullyQualifiedName, Json, Parameters,
-    SemVer, WhiskAction, WhiskActivation,
+    RecordKeeping, SemVer, WhiskAction, WhiskActivation,
 };
 use oxwhisk_store::embedded::{EmbeddedConfig as StoreConfig, EmbeddedStore};
 use oxwhisk_store::{
@@ -114,6 +115,9 @@ impl Harness {
             id: ControllerId("0".into()),
             invoker: invoker.clone(),
             limits,
+            features: FeatureFlags::default(),
+            records: RecordKeeping::default(),
+            max_blocking_wait: DEFAULT_BLOCKING_WAIT,
             manifest: ExecManifest::parse(KINDS).unwrap(),
             build: BuildInfo {
                 date: String::new(),

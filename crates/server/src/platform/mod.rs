@@ -232,6 +232,9 @@ fn controller_config(
         id: ControllerId("0".into()),
         invoker: invoker.clone(),
         limits: settings.limits.clone(),
+        features: settings.features,
+        records: settings.records,
+        max_blocking_wait: settings.max_blocking_wait,
         manifest: kinds.manifest.clone(),
         build: BuildInfo {
             date: env!("CARGO_PKG_VERSION").to_owned(),

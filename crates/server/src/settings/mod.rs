@@ -1,5 +1,6 @@
 //! Settings: flags before environment before file before defaults, all problems reported together.
 
+mod features;
 mod keys;
 mod sources;
 
@@ -9,8 +10,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use oxwhisk_container::sandbox::{EgressPolicy, EgressRules};
-use oxwhisk_controller::{ApiHosts, Limits};
-use oxwhisk_entity::{Bound, ByteSize, LimitBounds};
+use oxwhisk_controller::{ApiHosts, FeatureFlags, Limits};
+use oxwhisk_entity::{Bound, ByteSize, LimitBounds, RecordKeeping};
 
 pub(crate) use keys::SETTINGS;
 pub(crate) use sources::{Problems, Sources};
@@ -30,6 +31,12 @@ pub(crate) struct Settings {
     pub(crate) workers: usize,
     /// Limits of the deployment.
     pub(crate) limits: Limits,
+    /// Longest wait of a blocking invocation.
+    pub(crate) max_blocking_wait: Duration,
+    /// What goes over the wire.
+    pub(crate) features: FeatureFlags,
+    /// Which activation records are stored.
+    pub(crate) records: RecordKeeping,
     /// The invoker's settings.
     pub(crate) invoker: InvokerSettings,
     /// A manifest in place of the one made from what is installed.
@@ -83,6 +90,9 @@ impl Settings {
             log: read.parsed("log", "one of error, warn, info, debug, trace"),
             workers: read.parsed("workers", "a whole number"),
             limits: read.limits(),
+            max_blocking_wait: read.max_blocking_wait(),
+            features: read.features(),
+            records: read.records(),
             invoker: InvokerSettings {
                 user_memory: read.size("invoker.user_memory"),
                 pause_grace: read.duration("invoker.pause_grace"),
@@ -307,6 +317,12 @@ impl Fallback for i32 {
     }
 }
 
+impl Fallback for bool {
+    fn fallback() -> Self {
+        false
+    }
+}
+
 impl Fallback for usize {
     fn fallback() -> Self {
         1
@@ -323,7 +339,7 @@ impl Fallback for tracing::Level {
 mod tests {
     use super::*;
 
-    fn resolve(
+    pub(super) fn resolve(
         flags: &[(&'static str, &str)],
         environment: &[(&str, &str)],
         file: &str,
