@@ -21,8 +21,8 @@ pub(super) enum StepError {
     Timeout(ActivationId),
     /// It was not accepted.
     Refused,
-    /// It is nested deeper than anything may be.
-    TooDeep,
+    /// It is nested deeper than anything may be, or one more than any may have.
+    TooMany,
 }
 
 impl Controller {
@@ -41,7 +41,7 @@ impl Controller {
         }
         // Definitions may have become cyclic after they were checked.
         if parent.depth >= self.config.limits.sequence_length {
-            return Err(StepError::TooDeep);
+            return Err(StepError::TooMany);
         }
         // Of nested ones only a composition that is a step of a sequence counts as waited for, as in the original.
         let blocking = matches!(parent.resolved.action.exec, Exec::Sequence(_))
@@ -54,6 +54,9 @@ impl Controller {
             depth: parent.depth + 1,
             blocking,
         };
+        let shares = composite.resolved.is_sequence() == parent.resolved.is_sequence();
+        let own = (!shares).then(|| Arc::new(session.apart()));
+        let session = own.as_ref().unwrap_or(session);
         // Boxed, for a part may be made of parts itself.
         let activation = Box::pin(self.carry_out(&composite, payload, session)).await;
         let activation = Arc::new(activation);
@@ -77,6 +80,9 @@ impl Controller {
             .is_deprecated(resolved.action.exec.kind())
         {
             return Err(StepError::Refused);
+        }
+        if !session.take_activation(self.config.limits.sequence_length) {
+            return Err(StepError::TooMany);
         }
         let content = under(resolved, payload);
         let timeout = resolved.timeout();

@@ -144,7 +144,7 @@ fn step_failure(error: StepError) -> ActivationResponse {
             ResponseStatus::WhiskError,
             &messages::composition_timeout(&id.to_string()),
         ),
-        StepError::TooDeep => failure(
+        StepError::TooMany => failure(
             ResponseStatus::ApplicationError,
             messages::COMPOSITION_TOO_LONG,
         ),

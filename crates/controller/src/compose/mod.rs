@@ -30,14 +30,19 @@ const RECORD_RETRY: Duration = Duration::from_millis(100);
 const RECORD_RETRY_MAX: Duration = Duration::from_secs(5);
 
 /// One invocation of a sequence or composition with everything that its parts share.
+///
+/// Sequences in a sequence share its budget, and compositions in a composition share theirs. A sequence in a composition
+/// is one component of it, a composition in a sequence one action; each has a budget of its own.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) user: Arc<Identity>,
     pub(crate) transid: TransactionId,
-    /// Components that were started, over all nested levels.
+    /// Components that were started, over all nested levels that share them.
     components: AtomicU32,
-    /// Runs of conductors, over all nested levels.
+    /// Runs of conductors, over all nested levels that share them.
     conductors: AtomicU32,
+    /// Activations over all levels: definitions that became cyclic must not grow without end.
+    activations: Arc<AtomicU32>,
 }
 
 impl Session {
@@ -47,7 +52,24 @@ impl Session {
             transid,
             components: AtomicU32::new(0),
             conductors: AtomicU32::new(0),
+            activations: Arc::default(),
         }
+    }
+
+    /// Returns the session of a part that has a budget of its own.
+    fn apart(&self) -> Self {
+        Self {
+            activations: Arc::clone(&self.activations),
+            ..Self::new(Arc::clone(&self.user), self.transid.clone())
+        }
+    }
+
+    /// Counts one activation; false if there were more before than a sequence of compositions may have, the greatest
+    /// that two levels can be.
+    fn take_activation(&self, limit: u32) -> bool {
+        let of_one_composition = limit.saturating_mul(3).saturating_add(1);
+        let most = limit.saturating_mul(of_one_composition);
+        self.activations.fetch_add(1, Ordering::Relaxed) < most
     }
 
     /// Counts one component; false if there were `limit` before.
@@ -81,9 +103,13 @@ struct Composite {
 }
 
 impl ResolvedAction {
+    fn is_sequence(&self) -> bool {
+        matches!(self.action.exec, Exec::Sequence(_))
+    }
+
     /// True if the controller carries the action out itself.
     pub(crate) fn is_composite(&self) -> bool {
-        matches!(self.action.exec, Exec::Sequence(_)) || self.action.is_conductor()
+        self.is_sequence() || self.action.is_conductor()
     }
 }
 

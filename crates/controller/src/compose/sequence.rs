@@ -42,7 +42,7 @@ impl Controller {
                 break;
             };
             // Nested sequences count through their own components.
-            if !resolved.is_composite() {
+            if !resolved.is_sequence() {
                 session.take_component(limit);
             }
             match self.run_step(resolved, input, sequence, session).await {
@@ -61,7 +61,7 @@ impl Controller {
                     );
                     break;
                 }
-                Err(StepError::TooDeep) => {
+                Err(StepError::TooMany) => {
                     response = failure(
                         ResponseStatus::ApplicationError,
                         messages::SEQUENCE_TOO_LONG,

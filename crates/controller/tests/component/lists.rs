@@ -6,6 +6,7 @@ use oxwhisk_controller::Limits;
 use oxwhisk_entity::{ActivationId, WhiskActivation};
 use oxwhisk_store::ActivationStore as _;
 use oxwhisk_store::conformance::activations::record;
+use oxwhisk_testing::RestClient;
 use serde_json::{Value, json};
 
 use crate::support::Harness;
@@ -93,4 +94,51 @@ async fn long_lists_of_entities_are_complete() {
     assert_eq!(gone.unwrap().status(), 200);
     let left = harness.client.get("/api/v1/namespaces/_/actions").await;
     assert_eq!(left.unwrap().json().unwrap(), json!([]));
+}
+
+/// rest-api §5.6, §8.2, §9.1: the actions of a package are for those who may read it; of the packages of others the
+/// public ones are listed and counted.
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_show_strangers_what_is_public() {
+    let harness = Harness::start(Limits::default()).await;
+    let stranger = harness.stranger().await;
+    let path = |rest: &str| format!("/api/v1/namespaces/guest/{rest}");
+    let action = json!({"exec": {"kind": "nodejs:20", "code": "x"}});
+    let binding = json!({"binding": {"namespace": "_", "name": "open"}, "publish": true});
+    for (rest, body) in [
+        ("packages/open", json!({"publish": true})),
+        ("packages/shut", json!({"publish": false})),
+        ("packages/bound", binding),
+        ("actions/open/a", action.clone()),
+        ("actions/shut/a", action),
+    ] {
+        let answer = harness.client.put(&path(rest), &body).await.unwrap();
+        assert_eq!(answer.status(), 200, "{rest}");
+    }
+    let get = async |client: &RestClient, rest: &str| {
+        let answer = client.get(&path(rest)).await.unwrap();
+        (answer.status(), answer.json().unwrap())
+    };
+    let names = |list: &Value| -> Vec<Value> {
+        let list = list.as_array().unwrap().iter();
+        list.map(|element| element["name"].clone()).collect()
+    };
+    let (status, list) = get(&stranger, "actions/open/").await;
+    assert_eq!((status, names(&list)), (200, vec![json!("a")]));
+    for private in ["shut", "bound", "none"] {
+        let (status, told) = get(&stranger, &format!("actions/{private}/")).await;
+        let text =
+            format!("The supplied authentication is not authorized to access 'guest/{private}'.");
+        assert_eq!((status, &told["error"]), (403, &json!(text)));
+    }
+    let (_, bound) = get(&harness.client, "actions/bound/").await;
+    assert_eq!(bound[0]["namespace"], "guest/open");
+    let (_, list) = get(&stranger, "packages").await;
+    assert_eq!(names(&list), ["open"]);
+    for (client, count) in [(&stranger, 1), (&harness.client, 3)] {
+        let counted = get(client, "packages?count=true").await.1;
+        assert_eq!(counted, json!({"packages": count}));
+        let counted = get(client, "packages?count=true&skip=2").await.1;
+        assert_eq!(counted, json!({"packages": count.max(2) - 2}));
+    }
 }

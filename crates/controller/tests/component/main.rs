@@ -6,6 +6,7 @@
 )]
 
 mod annotations;
+mod arguments;
 mod bindings;
 mod documentation;
 mod endpoints;

@@ -147,3 +147,111 @@ async fn nested_sequences_tell_of_each_other() {
     assert_eq!(outer["response"]["status"], "action developer error");
     assert_eq!(inner["response"]["status"], "success");
 }
+
+const TOO_MANY: &str = r#"{"error":"Too many actions in the composition."}"#;
+
+/// A controller with an action `a`, conductors `c` and `d`, and sequences of them.
+async fn with_compositions(sequence_length: u32, sequences: &[(&str, &[&str])]) -> Harness {
+    let limits = Limits {
+        sequence_length,
+        ..Limits::default()
+    };
+    let harness = Harness::start(limits).await;
+    let action = json!({"exec": {"kind": "nodejs:20", "code": "some text"}});
+    let mut conductor = action.clone();
+    conductor["annotations"] = json!([{"key": "conductor", "value": true}]);
+    let code = [("a", action), ("c", conductor.clone()), ("d", conductor)];
+    let sequences = sequences.iter().map(|(name, components)| {
+        let exec = json!({"kind": "sequence", "components": components});
+        (*name, json!({"exec": exec}))
+    });
+    for (name, body) in code.into_iter().chain(sequences) {
+        let target = path(&format!("actions/{name}"));
+        let answer = harness.client.put(&target, &body).await.unwrap();
+        assert_eq!(answer.status(), 200, "{name}: {}", answer.text());
+    }
+    harness
+}
+
+/// Runs `name`, answers its steps as a script says, and returns the result of the whole.
+///
+/// The script names the steps in order: `a` is an action, `c>a` a run of conductor `c` that asks for `a`, `c.` one that
+/// ends, and `c!` one that ends with the error that it is given.
+async fn carried_out(harness: &Harness, name: &str, script: &str) -> Value {
+    let mut feed = harness.feed().await;
+    let (target, body) = (path(&format!("actions/{name}?blocking=true")), json!({}));
+    let (answer, ()) = tokio::join!(harness.client.post(&target, &body), async {
+        for (number, step) in script.split(' ').enumerate() {
+            let (action, result) = match step.split_once('>') {
+                Some((conductor, next)) => (conductor, format!(r#"{{"action":"{next}"}}"#)),
+                None if step.ends_with('.') => (step, r#"{"params":{"end":1}}"#.to_owned()),
+                None if step.ends_with('!') => (step, TOO_MANY.to_owned()),
+                None => (step, "{}".to_owned()),
+            };
+            let delivery = feed.next().await.unwrap();
+            let run = delivery.message().action.name.as_str();
+            let expected = action.trim_end_matches(['.', '!']);
+            assert_eq!(run, expected, "step {number} of {script}");
+            harness.complete(delivery.as_ref(), &result).await;
+        }
+    });
+    answer.unwrap().json().unwrap()["response"]["result"].clone()
+}
+
+/// invocation §5.1, §5.2; composer §2: compositions in a composition use up its budgets, a sequence in it counts once,
+/// and a composition in a sequence is one of its actions.
+#[tokio::test(flavor = "multi_thread")]
+async fn budgets_are_shared_by_nested_compositions_only() {
+    let sequences: [(&str, &[&str]); 2] = [("aa", &["/_/a", "/_/a"]), ("cc", &["/_/c", "/_/c"])];
+    let harness = with_compositions(2, &sequences).await;
+    let (end, too_many) = (r#"{"end":1}"#, TOO_MANY);
+    for (what, name, script, result) in [
+        ("a sequence counts once", "c", "c>aa a a c>aa a a c.", end),
+        (
+            "the third component is refused",
+            "c",
+            "c>a a c>aa a a c>a c!",
+            too_many,
+        ),
+        (
+            "a nested composition uses up components",
+            "c",
+            "c>d d>a a d>a a d. c>a",
+            too_many,
+        ),
+        (
+            "all runs of conductors count",
+            "c",
+            "c>d d. c>d d. c>d",
+            too_many,
+        ),
+        (
+            "one in a sequence has budgets of its own",
+            "cc",
+            "c>a a c>a a c. c>a a c>a a c.",
+            end,
+        ),
+    ] {
+        let expected: Value = serde_json::from_str(result).unwrap();
+        assert_eq!(
+            carried_out(&harness, name, script).await,
+            expected,
+            "{what}"
+        );
+    }
+}
+
+/// Budgets of their own do not add up without end: with a sequence length of three, no invocation starts more than thirty.
+#[tokio::test(flavor = "multi_thread")]
+async fn nesting_does_not_multiply_budgets_without_end() {
+    let harness = with_compositions(3, &[("ddd", &["/_/d", "/_/d", "/_/d"])]).await;
+    // The outer conductor asks for the sequence again and again; each inner one for three actions.
+    let round = format!("c>ddd {}", ["d>a a d>a a d>a a d."; 3].join(" "));
+    let rounds = [&*round, &*round].join(" ");
+    let script: Vec<&str> = rounds.split(' ').take(30).collect();
+    let expected: Value = serde_json::from_str(TOO_MANY).unwrap();
+    assert_eq!(
+        carried_out(&harness, "c", &script.join(" ")).await,
+        expected
+    );
+}

@@ -178,3 +178,47 @@ async fn every_method_and_extension_reaches_the_action() {
         (405, Some(allowed))
     );
 }
+
+/// invocation §9.2: of several faults the one that is checked first is told; each request has all faults from one on.
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_are_told_in_the_order_of_the_checks() {
+    let annotations = [
+        ("require-whisk-auth", json!("secret")),
+        ("final", json!(true)),
+    ];
+    let harness = with_web_action(Limits::default(), &annotations).await;
+    let client = harness.client.without_key();
+    let (json, secret) = (
+        ("content-type", "application/json"),
+        ("x-require-whisk-auth", "secret"),
+    );
+    let large = vec![b'{'; (1 << 20) + 1];
+    let missing = "The requested resource does not exist.";
+    let unauthorized = "Authentication is possible but has failed or not yet been provided.";
+    let reserved = "Request defines parameters that are not allowed (e.g., reserved properties).";
+    let (anonymous, admitted) = (&[json][..], &[json, secret][..]);
+    let absent = "/api/v1/web/guest/default/none";
+    let too_large = "Request larger than allowed: 1048577 > 1048576 bytes.";
+    let malformed = "The request content was malformed:";
+    for (path, headers, body, status, text) in [
+        (absent, anonymous, &large[..], 404, missing),
+        (WEB, anonymous, &large, 413, too_large),
+        (WEB, anonymous, b"{", 401, unauthorized),
+        (WEB, admitted, b"{", 400, malformed),
+        (WEB, admitted, br#"{"__ow_path":1}"#, 400, reserved),
+    ] {
+        let path = format!("{path}?__ow_method=x");
+        let answer = client
+            .send("POST", &path, headers, Some(body.to_vec()))
+            .await
+            .unwrap();
+        let told = answer.json().unwrap()["error"].as_str().unwrap().to_owned();
+        assert_eq!(answer.status(), status, "{told}");
+        assert!(told.starts_with(text), "{told}");
+        // What comes before the action's own annotations is told without its headers, and so is a malformed body.
+        let has_cors = answer.header("access-control-allow-methods") == Some(METHODS);
+        assert_eq!(has_cors, [unauthorized, reserved].contains(&text), "{told}");
+    }
+    let in_flight = harness.client.get("/activation/count").await.unwrap();
+    assert_eq!(in_flight.text(), "0");
+}
