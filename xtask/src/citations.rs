@@ -97,7 +97,10 @@ fn next_section(text: &str) -> Option<(&str, &str)> {
         rest = rest.trim_start_matches(|c: char| c.is_whitespace() || ",/*".contains(c));
         if let Some(note) = rest.strip_prefix('(') {
             rest = note.split_once(')')?.1;
-        } else if let Some(after) = rest.strip_prefix("and ").or(rest.strip_prefix("to ")) {
+        } else if let Some(after) = rest
+            .strip_prefix("and ")
+            .or_else(|| rest.strip_prefix("to "))
+        {
             rest = after;
         } else {
             break;

@@ -155,7 +155,40 @@ impl ListQuery {
 mod tests {
     use super::*;
 
-    /// Recordings `web/raw-query`, `web/arguments-query-forms`.
+    /// rest-api §6.1: four words for each, in any case; no value means the default, whichever that is.
+    #[test]
+    fn flags_are_read_from_the_words_for_yes_and_no() {
+        for (text, expected) in [
+            ("f=true&f=false", Ok(Some(true))),
+            ("f=YES", Ok(Some(true))),
+            ("f=On", Ok(Some(true))),
+            ("f=1", Ok(Some(true))),
+            ("f=False", Ok(Some(false))),
+            ("f=no", Ok(Some(false))),
+            ("f=OFF", Ok(Some(false))),
+            ("f=0", Ok(Some(false))),
+            ("f", Ok(None)),
+            ("f=", Ok(None)),
+            ("g=true&F=true", Ok(None)),
+            ("f=Maybe", Err("maybe")),
+            ("f=t", Err("t")),
+            ("f=%20true", Err(" true")),
+        ] {
+            let query = Query::parse(Some(text));
+            for default in [true, false] {
+                let found = query.flag("f", default).map_err(|error| error.message);
+                let expected = match expected {
+                    Ok(value) => Ok(value.unwrap_or(default)),
+                    Err(value) => Err(format!(
+                        "The query parameter 'f' was malformed:\n'{value}' is not a valid Boolean value"
+                    )),
+                };
+                assert_eq!(found, expected, "{text}");
+            }
+        }
+    }
+
+    /// invocation §9.5; recordings `web/raw-query`, `web/arguments-query-forms`.
     #[test]
     fn queries_are_written_anew() {
         let query = Query::parse(Some("a=1&a=2&b&c=&d=%20+e&%c3%a9=x"));
@@ -174,7 +207,7 @@ mod tests {
         );
     }
 
-    /// Recordings `actions-read/list-*`.
+    /// rest-api §6.2; recordings `actions-read/list-*`.
     #[test]
     fn lists_are_bounded() {
         let list = |text| {

@@ -52,3 +52,38 @@ async fn endpoints_for_operators_are_closed() {
         assert_eq!(answer.header(cors), server, "{path}");
     }
 }
+
+/// rest-api §2.1, §2.2: the transaction is the client's word if it is fit, else one of the server's own.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_answer_names_its_transaction() {
+    let harness = Harness::start(Limits::default()).await;
+    let mut made = Vec::new();
+    for (sent, kept) in [
+        (None, false),
+        (Some("sid_mine"), false),
+        (Some("mine"), true),
+        (Some("sid-mine"), true),
+        (None, false),
+    ] {
+        for path in ["/ping", "/api/v1/namespaces", "/api/v1/nowhere", "/nowhere"] {
+            let headers: Vec<_> = sent.map(|id| ("X-Request-ID", id)).into_iter().collect();
+            let answer = harness
+                .client
+                .send("GET", path, &headers, None)
+                .await
+                .unwrap();
+            let id = answer.header("x-request-id").unwrap().to_owned();
+            if kept {
+                assert_eq!(Some(id.as_str()), sent, "{path}");
+                continue;
+            }
+            let is_fit = id.chars().all(|c| c.is_ascii_alphanumeric());
+            assert!(id.len() == 32 && is_fit, "{path}: {id}");
+            made.push(id);
+        }
+    }
+    let all = made.len();
+    made.sort_unstable();
+    made.dedup();
+    assert_eq!(made.len(), all);
+}
