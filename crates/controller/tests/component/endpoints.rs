@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::support::Harness;
 
+const NO_ROUTE: &str = "The requested resource could not be found.";
 const OUTSIDE: &str = "HTTP method not allowed, supported methods: OPTIONS";
 
 /// rest-api §1, §2.3, §4.4: endpoints that are switched off, that only operators may use, or that there are none of.
@@ -24,6 +25,8 @@ async fn endpoints_for_operators_are_closed() {
             server,
         ),
         ("GET", "/nowhere", 405, OUTSIDE, None),
+        ("GET", "/docs/index.html", 405, OUTSIDE, None),
+        ("GET", "/api/v1/docs/index.html", 404, NO_ROUTE, None),
     ] {
         // The key of a namespace is no operator's.
         let answer = harness.client.send(method, path, &[], None).await.unwrap();
