@@ -54,6 +54,11 @@ pub(crate) const SETTINGS: &[Key] = &[
         "Threads that serve requests. On two cores one was best (docs/performance.md); containers are processes of their own.",
     ),
     key(
+        "busy_poll",
+        "true",
+        "Whether the thread that serves looks for events for a moment (100 µs at most) instead of going to sleep, while one request at a time follows the other closely (docs/performance.md). `false` where processors are scarce. Without effect for several `workers`.",
+    ),
+    key(
         "limits.invocations_per_minute",
         "60",
         "Invocations that a namespace may make in a minute. 0 refuses all.",

@@ -28,6 +28,8 @@ pub(crate) struct Settings {
     pub(crate) log: tracing::Level,
     /// Threads of the server; the invoker's containers are processes of their own.
     pub(crate) workers: usize,
+    /// Whether the thread stays awake for a moment while requests follow each other closely.
+    pub(crate) busy_poll: bool,
     /// Limits of the deployment.
     pub(crate) limits: Limits,
     /// The invoker's settings.
@@ -82,6 +84,7 @@ impl Settings {
             data_dir: PathBuf::from(read.text("data_dir")),
             log: read.parsed("log", "one of error, warn, info, debug, trace"),
             workers: read.parsed("workers", "a whole number"),
+            busy_poll: read.parsed("busy_poll", "true or false"),
             limits: read.limits(),
             invoker: InvokerSettings {
                 user_memory: read.size("invoker.user_memory"),
@@ -287,6 +290,12 @@ impl Reader {
 /// What stands in for a value that could not be read; never used, since the problem is reported.
 trait Fallback {
     fn fallback() -> Self;
+}
+
+impl Fallback for bool {
+    fn fallback() -> Self {
+        true
+    }
 }
 
 impl Fallback for u16 {
