@@ -21,6 +21,7 @@ mod large;
 mod locks;
 mod messages;
 mod patient;
+mod request_count;
 mod router;
 mod serve;
 mod throttle;
@@ -30,4 +31,5 @@ pub use config::{BuildInfo, Clock, ControllerConfig, DEFAULT_BLOCKING_WAIT, Feat
 pub use controller::{Controller, Stores};
 pub use http::{ApiHosts, HostName, HostNameError};
 pub use invocation::{Invocation, InvocationError, Outcome};
+pub use request_count::RequestCount;
 pub use serve::Origin;

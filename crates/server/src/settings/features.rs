@@ -38,7 +38,7 @@ impl Reader {
         Duration::from_millis(u64::from(ms.unsigned_abs()))
     }
 
-    fn flag(&mut self, key: &'static str) -> bool {
+    pub(super) fn flag(&mut self, key: &'static str) -> bool {
         self.parsed(key, "true or false")
     }
 

@@ -54,6 +54,11 @@ pub(crate) const SETTINGS: &[Key] = &[
         "Threads that serve requests. On two cores one was best (docs/performance.md); containers are processes of their own.",
     ),
     key(
+        "busy_poll",
+        "true",
+        "Whether the thread that serves may look for events for a moment (100 µs at most) instead of going to sleep, where that answers requests that follow each other closely sooner (docs/performance.md). Without effect for several `workers`.",
+    ),
+    key(
         "controller.max_wait_for_blocking_activation",
         "60s",
         "Longest wait of a blocking invocation, the most that its `timeout` may ask for, and how long a web action may take; then the identifier is answered. 0s answers it at once. OpenWhisk: `whisk.controller.activation.max-wait-for-blocking-activation`.",

@@ -29,6 +29,8 @@ pub(crate) struct Settings {
     pub(crate) log: tracing::Level,
     /// Threads of the server; the invoker's containers are processes of their own.
     pub(crate) workers: usize,
+    /// Whether the thread stays awake for a moment while requests follow each other closely.
+    pub(crate) busy_poll: bool,
     /// Limits of the deployment.
     pub(crate) limits: Limits,
     /// Longest wait of a blocking invocation.
@@ -89,6 +91,7 @@ impl Settings {
             data_dir: PathBuf::from(read.text("data_dir")),
             log: read.parsed("log", "one of error, warn, info, debug, trace"),
             workers: read.parsed("workers", "a whole number"),
+            busy_poll: read.flag("busy_poll"),
             limits: read.limits(),
             max_blocking_wait: read.max_blocking_wait(),
             features: read.features(),
