@@ -6,7 +6,7 @@
 //! time between requests (until the client sends another) apart. With more than one request open the thread always
 //! sleeps: there is work for others meanwhile.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -75,6 +75,8 @@ struct Gaps {
     /// Requests that had begun and ended when the gap began.
     seen: (u64, u64),
     gap: Option<Gap>,
+    /// When the thread last went on: what it did after that is not part of the gap.
+    woken: Option<Instant>,
     open: Lengths,
     idle: Lengths,
 }
@@ -94,10 +96,12 @@ impl Gaps {
         let gap = match self.gap {
             Some(gap) if self.seen == requests => gap,
             before => {
+                let woken = self.woken.unwrap_or(now);
                 if let Some(before) = before
                     && let Some(lengths) = self.lengths(before.open)
                 {
-                    lengths.learn(before.choice, now.saturating_duration_since(before.begun));
+                    let length = woken.saturating_duration_since(before.begun);
+                    lengths.learn(before.choice, length);
                 }
                 let open = requests.0.saturating_sub(requests.1);
                 let choice = self.lengths(open).map_or(Next::Sleep, Lengths::choose);
@@ -130,9 +134,16 @@ impl BusyPoll {
         let Some((requests, waker)) = self.watched.get() else {
             return;
         };
-        let mut gaps = self.gaps.lock().unwrap_or_else(PoisonError::into_inner);
-        if gaps.next(Instant::now(), requests.begun_and_ended()) == Next::Look {
+        let next = self.gaps().next(Instant::now(), requests.begun_and_ended());
+        if next == Next::Look {
             waker.wake_by_ref();
+        }
+    }
+
+    /// To be called when the thread has slept, or would have.
+    pub(crate) fn after_sleep(&self) {
+        if self.watched.get().is_some() {
+            self.gaps().woken = Some(Instant::now());
         }
     }
 
@@ -144,6 +155,10 @@ impl BusyPoll {
             Poll::<()>::Pending
         })
         .await;
+    }
+
+    fn gaps(&self) -> MutexGuard<'_, Gaps> {
+        self.gaps.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -177,12 +192,19 @@ mod tests {
             while looked < us + self.delays {
                 if self.gaps.next(self.now, self.requests) == Next::Sleep {
                     let left = us.saturating_sub(looked) + self.wakes_up;
-                    self.now += Duration::from_micros(left);
-                    return looked;
+                    return self.work(left, looked);
                 }
                 looked += 1;
                 self.now += Duration::from_micros(1);
             }
+            self.work(0, looked)
+        }
+
+        /// Goes on after so many microseconds, with what takes longer than all the rest.
+        fn work(&mut self, left: u64, looked: u64) -> u64 {
+            self.now += Duration::from_micros(left);
+            self.gaps.woken = Some(self.now);
+            self.now += Duration::from_micros(500);
             looked
         }
 

@@ -117,8 +117,10 @@ fn start(settings: &Settings) -> Result<(tokio::runtime::Runtime, Arc<BusyPoll>)
     };
     let busy_poll = Arc::<BusyPoll>::default();
     if settings.workers == 1 && settings.busy_poll {
-        let hook = Arc::clone(&busy_poll);
-        builder.on_thread_park(move || hook.before_sleep());
+        let (before, after) = (Arc::clone(&busy_poll), Arc::clone(&busy_poll));
+        builder
+            .on_thread_park(move || before.before_sleep())
+            .on_thread_unpark(move || after.after_sleep());
     }
     let runtime = builder
         .worker_threads(settings.workers)
