@@ -377,10 +377,17 @@ def activate_virtualenv(folder):
 
 
 def entry_point(compiled, path, main):
-    module = type(sys)(MODULE)
+    # Parts of `importlib` that are always loaded; its functions for this would take five times as long.
+    from _frozen_importlib import ModuleSpec
+    from _frozen_importlib_external import SourceFileLoader
+
+    module = sys.modules[MODULE] = type(sys)(MODULE)
+    module.__loader__ = SourceFileLoader(MODULE, path)
+    module.__spec__ = ModuleSpec(MODULE, module.__loader__, origin=path)
+    module.__spec__.has_location = True
+    module.__package__ = ""
     module.__file__ = path
     module.__builtins__ = __builtins__
-    sys.modules[MODULE] = module
     exec(compiled, module.__dict__)
     try:
         return getattr(module, main)
@@ -405,8 +412,10 @@ def write_error(text):
 
 
 def write_traceback(error):
-    """Prints the stack to stderr without this file's frames; exits say nothing, as in any Python program."""
+    """Prints the stack to stderr without this file's frames; exits say what they were told to, as in any Python program."""
     if isinstance(error, SystemExit):
+        if error.code is not None and not isinstance(error.code, int):
+            write_error(f"{error.code}\n")
         return
     stack = error.__traceback__
     while stack is not None and stack.tb_frame.f_code.co_filename == __file__:
@@ -519,6 +528,10 @@ class Launcher:
     def leave(self, activation_id, error):
         """Ends the process as the error would have ended a program, after telling the caller what the stock proxy tells."""
         write_traceback(error)
+        import atexit
+
+        # What it prints is part of the log.
+        atexit._run_exitfuncs()
         self.running = activation_id
         posix._exit(exit_code(error))
 

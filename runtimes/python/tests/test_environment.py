@@ -124,12 +124,31 @@ class Process(LauncherTest):
 
     def test_sys_exit_ends_the_process_after_the_answer(self):
         """Recording invoke-python/sys-exit; §8.4 child died while waiting."""
-        for call, code in (("sys.exit(3)", 3), ("sys.exit()", 0), ("sys.exit('why')", 1), ("exit(4)", 4)):
+        for call, code, said in (("sys.exit(3)", 3, ""), ("sys.exit()", 0, ""), ("sys.exit('why')", 1, "why\n"), ("exit(4)", 4, "")):
             with self.subTest(call):
                 launcher = self.started(f"import sys\ndef main(args):\n    print('last words')\n    {call}\n")
                 self.assertEqual(launcher.run()["body"], {"error": "command exited"})
                 self.assertEqual(launcher.line(), "")
-                self.assertEqual(launcher.end(), (code, "last words\n" + SENTINEL, SENTINEL))
+                self.assertEqual(launcher.end(), (code, "last words\n" + SENTINEL, said + SENTINEL))
+
+    def test_functions_registered_for_the_exit_run_before_the_end_of_the_log(self):
+        launcher = self.started("import atexit, sys\natexit.register(print, 'bye')\ndef main(args):\n    sys.exit(0)\n")
+        self.assertEqual(launcher.run()["body"], {"error": "command exited"})
+        self.assertEqual(launcher.end(), (0, "bye\n" + SENTINEL, SENTINEL))
+
+    def test_processes_of_multiprocessing_run_functions_of_the_action(self):
+        code = """
+import multiprocessing
+def square(n):
+    return n * n
+def main(args):
+    with multiprocessing.get_context(args['way']).Pool(1) as pool:
+        return pool.map(square, [2, 3])
+"""
+        launcher = self.started(code)
+        for way in ("fork", "spawn", "forkserver"):
+            with self.subTest(way):
+                self.assertEqual(launcher.run({"way": way})["body"], [4, 9])
 
     def test_keyboard_interrupt_ends_the_process_with_its_stack(self):
         launcher = self.started("def main(args):\n    raise KeyboardInterrupt\n")
