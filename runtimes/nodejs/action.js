@@ -118,17 +118,19 @@ function evaluate(main, code) {
   module.paths = Module._nodeModulePaths(folder);
   // No scope can hold the name `default`, which exports may.
   const inScope = /^default\b/.test(main) ? 'undefined' : main;
-  // On one line with the code, so that the line numbers in stacks are the author's.
+  // On one line with the code, so that the line numbers in stacks are the author's, and short, since what comes first moves the columns of that line.
+  // The code has a function of its own, in which it may declare any of the names again; `fs` and `path` are there because the stock image's scope has them.
   let evaluated;
   try {
-    evaluated = (0, eval)(`(function (exports, require, module, __filename, __dirname) { ${code}
+    evaluated = (0, eval)(`(exports,require,module,__filename,__dirname,fs,path)=>(function(){${code}
 try { return ${inScope}; } catch (error) { if (error.name !== 'ReferenceError') throw error; }
 })\n//# sourceURL=action.js`);
   } catch (error) {
     tellPlace(code);
     throw error;
   }
-  const found = evaluated.call(globalThis, module.exports, requireOf(module), module, module.filename, folder);
+  const scoped = evaluated(module.exports, requireOf(module), module, module.filename, folder, require('fs'), require('path'));
+  const found = scoped.call(globalThis);
   return found === undefined ? memberOf(module.exports, main) : found;
 }
 

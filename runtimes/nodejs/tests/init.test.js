@@ -115,6 +115,13 @@ test('source code can require and import, and knows where it is', async (t) => {
   assert.deepStrictEqual((await launcher.run()).body, { os: 'function', fs: 'function', dir: '/tmp', main: false, cached: 'osobject' });
 });
 
+test('source code may declare what it finds in scope, which has `fs` and `path` as in the stock image', async (t) => {
+  const taken = await started(t, "const require = 1, module = 2, __dirname = 3, __filename = 4, fs = 5, path = 6; let exports = 7; function main() { return { sum: require + module + __dirname + __filename + fs + path + exports }; }");
+  assert.deepStrictEqual((await taken.run()).body, { sum: 28 });
+  const given = await started(t, "function main() { return { read: typeof fs.readFileSync, joined: path.join('a', 'b') }; }");
+  assert.deepStrictEqual((await given.run()).body, { read: 'function', joined: 'a/b' });
+});
+
 test('line numbers in stacks are those of the source', async (t) => {
   const launcher = await started(t, "\n\nfunction main() {\n  return Promise.reject(new Error('boom'));\n}");
   assert.match((await launcher.run()).body.error.stack, /action\.js:4:/);
