@@ -88,6 +88,16 @@ function replaceOutput(output) {
   });
 }
 
+/** Takes the launcher's frames off an error that nobody catches and Node is about to write, unless the action deals with such errors itself. */
+function cutUncaught(error) {
+  if (process.listenerCount('uncaughtException') > 0) return;
+  try {
+    error.stack = require('./frames.js').withoutOwnFrames(error.stack);
+  } catch {
+    // No error, or one that cannot be changed: it is shown as it is.
+  }
+}
+
 /** Defines a member whose value is made when it is first read. */
 function replace(object, name, make) {
   Object.defineProperty(object, name, {
@@ -212,4 +222,4 @@ Module._resolveFilename = function (request, parent, isMain, options) {
   }
 };
 
-module.exports = { load, replaceOutput, separateEnvironments, setInitEnvironment, setRunEnvironment };
+module.exports = { cutUncaught, load, replaceOutput, separateEnvironments, setInitEnvironment, setRunEnvironment };

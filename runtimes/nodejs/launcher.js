@@ -78,6 +78,19 @@ function textOf(value) {
   }
 }
 
+/** What the log shows of a thrown or returned value: as `console.error` would, without the launcher's frames. */
+function shown(value) {
+  try {
+    return withoutOwnFrames(typeof value === 'string' ? value : require('util').inspect(value));
+  } catch {
+    return textOf(value); // it has a method of its own for this, which fails
+  }
+}
+
+function withoutOwnFrames(text) {
+  return require('./frames.js').withoutOwnFrames(text);
+}
+
 // ---- init
 
 function init(value) {
@@ -108,9 +121,8 @@ function finishInit(loaded) {
 
 function failInit(error) {
   status = 'stopped';
-  const text = textOf(error?.stack ? error.stack : error);
-  answerInit(502, failure(`Initialization has failed due to: ${text}`));
-  note(`Error during initialization: ${text}`);
+  answerInit(502, failure(`Initialization has failed due to: ${withoutOwnFrames(textOf(error?.stack ? error.stack : error))}`));
+  note(`Error during initialization: ${shown(error)}`);
   endLogs();
 }
 
@@ -144,10 +156,13 @@ function refuseRun(id, text) {
   if (status !== 'running') endLogs();
 }
 
+/** What `this` is in the action's entry point, the same in all runs, as in the stock image. */
+const self = {};
+
 function call(id, value) {
   let result;
   try {
-    result = handler(value);
+    result = handler.call(self, value);
   } catch (error) {
     return finishThrown(id, error);
   }
@@ -168,7 +183,7 @@ function finish(id, result) {
   if (status === 'running') status = 'ready';
   if (result === undefined) return complete(id, 200, '{}');
   if (typeof result !== 'object') {
-    note(`Result must be of type object but has type "${typeof result}": ${textOf(result)}`);
+    note(`Result must be of type object but has type "${typeof result}": ${shown(result)}`);
     return complete(id, 502, failure('The action did not return a dictionary.'));
   }
   let body;
@@ -187,7 +202,7 @@ function finishRejected(id, reason) {
 
 function finishThrown(id, error) {
   status = 'stopped';
-  note(textOf(error?.stack ? error.stack : error));
+  note(shown(error));
   complete(id, 502, failure(`An error has occurred: ${textOf(error)}`));
 }
 
@@ -335,6 +350,7 @@ if (overlapping) concurrent = require('./concurrent.js');
 action.replaceOutput(output);
 if (!openHandle()) openSocket();
 setImmediate(() => {
+  process.on('uncaughtExceptionMonitor', action.cutUncaught);
   // An init that was sent at once has been served by now; timers would have cost it a third of a millisecond.
   if (isFresh()) setTimeout(rehearse, STEM_CELL_AFTER).unref();
 });
