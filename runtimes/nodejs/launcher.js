@@ -61,8 +61,24 @@ function note(line) {
 
 /** Ends an activation's output. Output is written synchronously, so nothing is left to flush. */
 function endLogs() {
+  ending = false;
   log(1, SENTINEL);
   log(2, SENTINEL);
+}
+
+/** Whether an activation has been answered and the end of its logs is due. */
+let ending = false;
+const settled = Promise.resolve();
+
+/** Calls back two microtasks later: what an action has begun and not waited for runs that much further in the stock image before its logs end. */
+function shortly(then) {
+  settled.then(nothing).then(then);
+}
+
+function nothing() {}
+
+function endLogsIfDue() {
+  if (ending) endLogs();
 }
 
 function failure(text) {
@@ -206,9 +222,16 @@ function finishThrown(id, error) {
   complete(id, 502, failure(`An error has occurred: ${textOf(error)}`));
 }
 
-/** Answers first, so that the caller need not wait for the end of the logs. */
+/** Answers first, so that the caller need not wait for the end of the logs; the logs of overlapping activations are part of the channel, before the answer. */
 function complete(id, code, body) {
-  if (overlapping) concurrent.close();
+  if (overlapping) return shortly(() => completeOverlapping(id, code, body));
+  answer(id, code, body);
+  ending = true;
+  shortly(endLogsIfDue);
+}
+
+function completeOverlapping(id, code, body) {
+  concurrent.close();
   answer(id, code, body);
   endLogs();
 }
@@ -244,6 +267,7 @@ function receivePart(bytes) {
 }
 
 function dispatch(line) {
+  endLogsIfDue();
   let message;
   try {
     message = JSON.parse(line);
@@ -333,15 +357,15 @@ function isFresh() {
 function rehearse() {
   if (!isFresh()) return;
   write = (fd, data) => Buffer.byteLength(data);
-  try {
-    for (const message of REHEARSAL) {
-      const bytes = Buffer.from(`${JSON.stringify(message)}\n`);
-      receive(bytes, bytes.length);
-    }
-  } finally {
+  for (const message of REHEARSAL) {
+    const bytes = Buffer.from(`${JSON.stringify(message)}\n`);
+    receive(bytes, bytes.length);
+  }
+  // Microtasks run before anything can come through the channel.
+  shortly(() => {
     handler = undefined;
     write = fs.writeSync;
-  }
+  });
 }
 
 write(CHANNEL, '{"ready":true}\n');

@@ -92,6 +92,27 @@ for (const [name, body, frames] of [
   });
 }
 
+for (const [name, handler, printed] of [
+  ['an answer', 'function main() { later(); return {}; }', '1\n2\n'],
+  ['a thrown text', "function main() { later(); throw 'boom'; }", '1\n2\n'],
+]) {
+  test(`what an action has begun goes on for two microtasks after ${name} before its logs end, as in the stock image`, async (t) => {
+    const launcher = await started(t, `async function later() { for (let i = 1; i < 9; i += 1) { await null; console.log(i); } }\n${handler}`);
+    await launcher.run();
+    assert.strictEqual((await launcher.logs())[0].stdout, printed);
+  });
+}
+
+test('what was put off to the next tick is part of the log', async (t) => {
+  const launcher = await started(t, "function main(args) { process.nextTick(() => console.log('tick', args.n)); return {}; }");
+  for (let n = 0; n < 3; n += 1) launcher.send({ value: { n } });
+  for (let n = 0; n < 3; n += 1) await launcher.line();
+  const { stdout } = await launcher.end();
+  // Requests that come together are served before any tick; each log ends before the next begins.
+  assert.strictEqual(stdout.split(`${SENTINEL}\n`).length, 4);
+  assert.deepStrictEqual(stdout.match(/tick \d/g), ['tick 0', 'tick 1', 'tick 2']);
+});
+
 test('closing a stream harms nobody but the logs', async (t) => {
   const launcher = await started(t, "function main(args) { if (args.close) require('fs').closeSync(1); return {}; }");
   assert.strictEqual((await launcher.run({ close: true })).status, 200);
