@@ -167,6 +167,12 @@ test("archives find the stock image's packages as well (§9.1 preinstalled)", un
   assert.deepStrictEqual((await launcher.run()).body, { v: '3', k: true });
 });
 
+test("ES modules find the stock image's packages as well, and their own before these (§9.1 preinstalled)", unless, async (t) => {
+  const files = { 'package.json': '{"type":"module"}', 'index.js': "import openwhisk from 'openwhisk'; import uuid from 'uuid'; export const main = () => ({ openwhisk: typeof openwhisk, uuid: uuid.mine });" };
+  const launcher = await started(t, zip({ ...files, 'node_modules/uuid/index.js': 'exports.mine = true;' }), { binary: true });
+  assert.deepStrictEqual((await launcher.run()).body, { openwhisk: 'function', uuid: true });
+});
+
 test("`redis` is version 4, and version 3 for the arguments of that version's conductors", unless, async (t) => {
   const launcher = await started(t, `
     const { createClient, commandOptions } = require('redis');
