@@ -100,9 +100,20 @@ class Packages(LauncherTest):
 
     @unittest.skipUnless(PACKAGES.is_dir(), "needs the runtime's packages (see README.md)")
     def test_packages_of_the_runtime_come_last(self):
-        """§9.2 packages: `requests` is there whether the interpreter has it or not."""
-        launcher = self.started("import sys, requests\ndef main(args):\n    return {'last': sys.path[-1], 'found': hasattr(requests, 'get')}\n")
-        self.assertEqual(launcher.run()["body"], {"last": str(PACKAGES), "found": True})
+        """§9.2 packages: those that are pure Python are there whether the interpreter has them or not."""
+        code = """
+import sys
+import bs4, dateutil.parser, httplib2, kafka, requests, simplejson, six
+def main(args):
+    return {
+        'last': sys.path[-1],
+        'soup': bs4.BeautifulSoup('<p>hi</p>', 'html.parser').p.text,
+        'year': dateutil.parser.parse('1 May 2020').year,
+        'json': simplejson.dumps({'a': 1}),
+        'found': [hasattr(*pair) for pair in ((httplib2, 'Http'), (kafka, 'KafkaProducer'), (requests, 'get'), (six, 'PY3'))],
+    }
+"""
+        self.assertEqual(self.started(code).run()["body"], {"last": str(PACKAGES), "soup": "hi", "year": 2020, "json": '{"a": 1}', "found": [True] * 4})
 
     def test_missing_module_is_an_ordinary_error(self):
         launcher = self.started("def main(args):\n    try:\n        import no_such_module\n    except ModuleNotFoundError as error:\n        return {'text': str(error), 'name': error.name}\n")
