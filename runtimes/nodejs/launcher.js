@@ -167,7 +167,7 @@ function run(message) {
 
 function refuseRun(id, text) {
   answer(id, 403, failure(text));
-  note(text);
+  note(`Internal system error: ${text}`);
   // The marks of an activation that still runs are its own to write.
   if (status !== 'running') endLogs();
 }

@@ -161,6 +161,6 @@ for (const env of [{}, { __OW_ALLOW_CONCURRENT: 'true' }]) {
     assert.deepStrictEqual((await launcher.run()).body, { args: {}, rehearsed: true, n });
     const { stdout, stderr } = await launcher.end();
     assert.strictEqual(stdout, `${SENTINEL}\n${SENTINEL}\n`);
-    assert.strictEqual(stderr, `System not initialized.\n${SENTINEL}\n${SENTINEL}\n`);
+    assert.strictEqual(stderr, `Internal system error: System not initialized.\n${SENTINEL}\n${SENTINEL}\n`);
   });
 }

@@ -198,7 +198,7 @@ test('an overlapping run is refused without concurrency (§9.1)', async (t) => {
   assert.deepStrictEqual(refused, { activation_id: 'second', status: 403, body: { error: 'System not ready, status is running.' } });
   launcher.child.kill('SIGUSR2');
   assert.strictEqual(await launcher.line(), '{"activation_id":"first","status":200,"body":{}}');
-  assert.deepStrictEqual(await launcher.logs(), [{ stdout: '', stderr: 'System not ready, status is running.\n' }]);
+  assert.deepStrictEqual(await launcher.logs(), [{ stdout: '', stderr: 'Internal system error: System not ready, status is running.\n' }]);
 });
 
 test('state is kept from run to run (recording invoke/repeated-invocations)', async (t) => {
