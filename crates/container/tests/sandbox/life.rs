@@ -107,6 +107,33 @@ def main(args):
 }
 
 #[tokio::test]
+async fn native_packages_and_openssl_find_what_they_need() {
+    let factory = factory().await;
+    let code = "
+import ctypes, ssl
+def main(args):
+    for name in ('libpthread.so.0', 'libresolv.so.2', 'libstdc++.so.6'):
+        ctypes.CDLL(name)
+    paths = ssl.get_default_verify_paths()
+    return [paths.cafile, paths.capath]
+";
+    let container = started(&factory, spec(&python()), code).await;
+    let inside = run(&*container, "{}").await.unwrap();
+    container.destroy().await;
+    factory.shutdown().await;
+    // As on the host: without certificates no connection to a server could be trusted.
+    let script =
+        format!("{code}\nimport json\nprint(json.dumps(main({{}}), separators=(',', ':')))");
+    let host = Command::new(&python().command[0])
+        .args(["-c", &script])
+        .env_clear()
+        .output()
+        .unwrap();
+    let host = String::from_utf8(host.stdout).unwrap();
+    assert_eq!(text(&inside).trim(), host.trim());
+}
+
+#[tokio::test]
 async fn only_the_given_environment_is_there() {
     let factory = factory().await;
     let mut spec = spec(&node());

@@ -18,14 +18,18 @@ use crate::sandbox::wire::RuntimeOrder;
 const HOST: &str = "/host";
 /// Devices that a container has.
 const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
-/// Files of the host's `/etc` that programs need, where they exist.
-const ETC: [&str; 8] = [
+/// Files, mostly of the host's `/etc`, that programs need, where they exist. OpenSSL looks for certificates in the folder it was built for.
+const ETC: [&str; 12] = [
     "/etc/ld.so.cache",
     "/etc/localtime",
     "/etc/mime.types",
     "/etc/ssl/certs",
     "/etc/ssl/openssl.cnf",
+    "/etc/pki/tls/cert.pem",
     "/etc/pki/tls/certs",
+    "/usr/lib/ssl/cert.pem",
+    "/usr/lib/ssl/certs",
+    "/usr/lib/ssl/openssl.cnf",
     "/usr/share/ca-certificates",
     "/usr/share/zoneinfo",
 ];
