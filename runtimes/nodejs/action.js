@@ -88,6 +88,16 @@ function replaceOutput(output) {
   });
 }
 
+/** Takes the launcher's frames off an error that nobody catches and Node is about to write, unless the action deals with such errors itself. */
+function cutUncaught(error) {
+  if (process.listenerCount('uncaughtException') > 0) return;
+  try {
+    error.stack = require('./frames.js').withoutOwnFrames(error.stack);
+  } catch {
+    // No error, or one that cannot be changed: it is shown as it is.
+  }
+}
+
 /** Defines a member whose value is made when it is first read. */
 function replace(object, name, make) {
   Object.defineProperty(object, name, {
@@ -118,17 +128,19 @@ function evaluate(main, code) {
   module.paths = Module._nodeModulePaths(folder);
   // No scope can hold the name `default`, which exports may.
   const inScope = /^default\b/.test(main) ? 'undefined' : main;
-  // On one line with the code, so that the line numbers in stacks are the author's.
+  // On one line with the code, so that the line numbers in stacks are the author's, and short, since what comes first moves the columns of that line.
+  // The code has a function of its own, in which it may declare any of the names again; `fs` and `path` are there because the stock image's scope has them.
   let evaluated;
   try {
-    evaluated = (0, eval)(`(function (exports, require, module, __filename, __dirname) { ${code}
+    evaluated = (0, eval)(`(exports,require,module,__filename,__dirname,fs,path)=>(function(){${code}
 try { return ${inScope}; } catch (error) { if (error.name !== 'ReferenceError') throw error; }
 })\n//# sourceURL=action.js`);
   } catch (error) {
     tellPlace(code);
     throw error;
   }
-  const found = evaluated.call(globalThis, module.exports, requireOf(module), module, module.filename, folder);
+  const scoped = evaluated(module.exports, requireOf(module), module, module.filename, folder, require('fs'), require('path'));
+  const found = scoped.call(globalThis);
   return found === undefined ? memberOf(module.exports, main) : found;
 }
 
@@ -210,4 +222,4 @@ Module._resolveFilename = function (request, parent, isMain, options) {
   }
 };
 
-module.exports = { load, replaceOutput, separateEnvironments, setInitEnvironment, setRunEnvironment };
+module.exports = { cutUncaught, load, replaceOutput, separateEnvironments, setInitEnvironment, setRunEnvironment };

@@ -1,13 +1,14 @@
 'use strict';
 
 /*
- * Unpacks zip and tar.gz archives into a fresh folder. Names and links that would lead out of the folder, encrypted entries, wrong checksums and sizes
- * beyond the free space fail the archive as a whole: an action that is only partly there would fail later and less clearly.
+ * Unpacks zip and tar.gz archives into a fresh folder. Names that would lead out of the folder, encrypted entries, wrong checksums and sizes beyond the
+ * free space fail the archive as a whole: an action that is only partly there would fail later and less clearly.
  */
 
 const fs = require('fs');
-const { staysInside } = require('./names.js');
 
+/** Where README.md has the stock image's packages installed. */
+const PACKAGES = `${__dirname}/node_modules`;
 const READ_ERROR = 'There was an error reading the action archive.';
 const UNSUPPORTED = 'There was an error uncompressing the action archive. The file type is unsupported';
 const ZIP_ERROR = 'There was an error uncompressing the action Zip archive.';
@@ -22,26 +23,33 @@ function unpack(bytes) {
 }
 
 function unpackWith(reader, bytes, text) {
-  let folder;
+  let outer;
   try {
-    folder = fs.realpathSync(fs.mkdtempSync(`${process.env.TMPDIR || '/tmp'}/action-`));
+    outer = fs.realpathSync(fs.mkdtempSync(`${process.env.TMPDIR || '/tmp'}/action-`));
+    offerPackages(outer);
+    fs.mkdirSync(`${outer}/code`);
   } catch (error) {
     process.stderr.write(`${error.message}\n`);
     throw READ_ERROR;
   }
   try {
-    const target = new Folder(folder);
+    const target = new Folder(`${outer}/code`);
     require(reader).read(bytes, target);
     target.link();
   } catch (error) {
     process.stderr.write(`${error.code === 'ERR_BUFFER_TOO_LARGE' ? 'the archive holds more than it says, or more than fits' : error.message}\n`);
-    fs.rmSync(folder, { recursive: true, force: true });
+    fs.rmSync(outer, { recursive: true, force: true });
     throw text;
   }
-  return folder;
+  return `${outer}/code`;
 }
 
-/** A folder that is being filled. Symbolic links are made last, so that nothing is ever written through one. */
+/** Lets ES modules find the packages beside this file: they are looked for in the folders above, whereas `require` has a way of its own. */
+function offerPackages(outer) {
+  if (fs.existsSync(PACKAGES)) fs.symlinkSync(PACKAGES, `${outer}/node_modules`);
+}
+
+/** A folder that is being filled. Symbolic links are made last, so that nothing is ever written through one, and may lead anywhere. */
 class Folder {
   constructor(root) {
     this.root = root;
@@ -73,7 +81,7 @@ class Folder {
   }
 
   symlink(name, target) {
-    if (!staysInside(name, target)) throw new Error(`the link ${JSON.stringify(name)} leads out of the archive`);
+    if (target === '' || target.includes('\0')) throw new Error(`the link ${JSON.stringify(name)} leads nowhere`);
     this.links.push({ name, target });
   }
 

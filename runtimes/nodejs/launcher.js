@@ -61,8 +61,24 @@ function note(line) {
 
 /** Ends an activation's output. Output is written synchronously, so nothing is left to flush. */
 function endLogs() {
+  ending = false;
   log(1, SENTINEL);
   log(2, SENTINEL);
+}
+
+/** Whether an activation has been answered and the end of its logs is due. */
+let ending = false;
+const settled = Promise.resolve();
+
+/** Calls back two microtasks later: what an action has begun and not waited for runs that much further in the stock image before its logs end. */
+function shortly(then) {
+  settled.then(nothing).then(then);
+}
+
+function nothing() {}
+
+function endLogsIfDue() {
+  if (ending) endLogs();
 }
 
 function failure(text) {
@@ -76,6 +92,19 @@ function textOf(value) {
   } catch {
     return Object.prototype.toString.call(value);
   }
+}
+
+/** What the log shows of a thrown or returned value: as `console.error` would, without the launcher's frames. */
+function shown(value) {
+  try {
+    return withoutOwnFrames(typeof value === 'string' ? value : require('util').inspect(value));
+  } catch {
+    return textOf(value); // it has a method of its own for this, which fails
+  }
+}
+
+function withoutOwnFrames(text) {
+  return require('./frames.js').withoutOwnFrames(text);
 }
 
 // ---- init
@@ -108,9 +137,8 @@ function finishInit(loaded) {
 
 function failInit(error) {
   status = 'stopped';
-  const text = textOf(error?.stack ? error.stack : error);
-  answerInit(502, failure(`Initialization has failed due to: ${text}`));
-  note(`Error during initialization: ${text}`);
+  answerInit(502, failure(`Initialization has failed due to: ${withoutOwnFrames(textOf(error?.stack ? error.stack : error))}`));
+  note(`Error during initialization: ${shown(error)}`);
   endLogs();
 }
 
@@ -139,15 +167,18 @@ function run(message) {
 
 function refuseRun(id, text) {
   answer(id, 403, failure(text));
-  note(text);
+  note(`Internal system error: ${text}`);
   // The marks of an activation that still runs are its own to write.
   if (status !== 'running') endLogs();
 }
 
+/** What `this` is in the action's entry point, the same in all runs, as in the stock image. */
+const self = {};
+
 function call(id, value) {
   let result;
   try {
-    result = handler(value);
+    result = handler.call(self, value);
   } catch (error) {
     return finishThrown(id, error);
   }
@@ -168,7 +199,7 @@ function finish(id, result) {
   if (status === 'running') status = 'ready';
   if (result === undefined) return complete(id, 200, '{}');
   if (typeof result !== 'object') {
-    note(`Result must be of type object but has type "${typeof result}": ${textOf(result)}`);
+    note(`Result must be of type object but has type "${typeof result}": ${shown(result)}`);
     return complete(id, 502, failure('The action did not return a dictionary.'));
   }
   let body;
@@ -187,13 +218,20 @@ function finishRejected(id, reason) {
 
 function finishThrown(id, error) {
   status = 'stopped';
-  note(textOf(error?.stack ? error.stack : error));
+  note(shown(error));
   complete(id, 502, failure(`An error has occurred: ${textOf(error)}`));
 }
 
-/** Answers first, so that the caller need not wait for the end of the logs. */
+/** Answers first, so that the caller need not wait for the end of the logs; the logs of overlapping activations are part of the channel, before the answer. */
 function complete(id, code, body) {
-  if (overlapping) concurrent.close();
+  if (overlapping) return shortly(() => completeOverlapping(id, code, body));
+  answer(id, code, body);
+  ending = true;
+  shortly(endLogsIfDue);
+}
+
+function completeOverlapping(id, code, body) {
+  concurrent.close();
   answer(id, code, body);
   endLogs();
 }
@@ -229,6 +267,7 @@ function receivePart(bytes) {
 }
 
 function dispatch(line) {
+  endLogsIfDue();
   let message;
   try {
     message = JSON.parse(line);
@@ -318,15 +357,15 @@ function isFresh() {
 function rehearse() {
   if (!isFresh()) return;
   write = (fd, data) => Buffer.byteLength(data);
-  try {
-    for (const message of REHEARSAL) {
-      const bytes = Buffer.from(`${JSON.stringify(message)}\n`);
-      receive(bytes, bytes.length);
-    }
-  } finally {
+  for (const message of REHEARSAL) {
+    const bytes = Buffer.from(`${JSON.stringify(message)}\n`);
+    receive(bytes, bytes.length);
+  }
+  // Microtasks run before anything can come through the channel.
+  shortly(() => {
     handler = undefined;
     write = fs.writeSync;
-  }
+  });
 }
 
 write(CHANNEL, '{"ready":true}\n');
@@ -335,6 +374,7 @@ if (overlapping) concurrent = require('./concurrent.js');
 action.replaceOutput(output);
 if (!openHandle()) openSocket();
 setImmediate(() => {
+  process.on('uncaughtExceptionMonitor', action.cutUncaught);
   // An init that was sent at once has been served by now; timers would have cost it a third of a millisecond.
   if (isFresh()) setTimeout(rehearse, STEM_CELL_AFTER).unref();
 });

@@ -1,6 +1,6 @@
 'use strict';
 
-/* Where names and links of archive entries may lead. */
+/* Where names of archive entries may lead. */
 
 /** Returns the entry's name without `.`, empty and leading parts that mean nothing; throws when it would leave the folder. */
 function safeName(name) {
@@ -10,19 +10,4 @@ function safeName(name) {
   return parts.join('/');
 }
 
-/**
- * Whether a link at `name` ends inside the folder whatever other links there are: it may go up only at its start, from a true folder, and not above the root.
- */
-function staysInside(name, target) {
-  if (target === '' || target.startsWith('/') || target.includes('\0')) return false;
-  let depth = name.split('/').length - 1;
-  let down = false;
-  for (const part of target.split('/')) {
-    if (part === '' || part === '.') continue;
-    if (part !== '..') down = true;
-    else if (down || (depth -= 1) < 0) return false;
-  }
-  return true;
-}
-
-module.exports = { safeName, staysInside };
+module.exports = { safeName };

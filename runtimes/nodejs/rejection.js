@@ -5,12 +5,18 @@
  * own enumerable members, and name, message, stack and code of errors.
  */
 
+const { withoutOwnFrames } = require('./frames.js');
+
 const ERROR_MEMBERS = ['name', 'message', 'stack', 'code'];
 
 function serialize(value) {
   if (typeof value === 'function') return `[Function: ${value.name || 'anonymous'}]`;
   if (value === null || typeof value !== 'object') return value;
-  return copy(value, new Set());
+  try {
+    return copy(value, new Set());
+  } catch (error) {
+    return error?.message; // of a getter or a toJSON
+  }
 }
 
 function copy(from, parents) {
@@ -23,7 +29,7 @@ function copy(from, parents) {
     Object.defineProperty(to, key, { value: shown, enumerable: true, configurable: true, writable: true });
   }
   for (const key of ERROR_MEMBERS) {
-    if (typeof from[key] === 'string') to[key] = from[key];
+    if (typeof from[key] === 'string') to[key] = key === 'stack' ? withoutOwnFrames(from[key]) : from[key];
   }
   parents.delete(from);
   return to;

@@ -5,6 +5,8 @@
 const fs = require('fs');
 const { Writable } = require('stream');
 
+const FOLDER = `${__dirname}/`;
+
 let pause;
 
 /** Writes all of `bytes`, waiting while the reader is slow; gives up when the pipe is broken. */
@@ -27,7 +29,7 @@ function create(fd, output) {
     decodeStrings: false,
     emitClose: false,
     write(chunk, encoding, done) {
-      output(fd, typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk);
+      output(fd, typeof chunk === 'string' ? bytesOf(chunk, encoding) : chunk);
       done();
     },
   });
@@ -36,6 +38,11 @@ function create(fd, output) {
   stream.fd = fd;
   stream._type = 'pipe';
   return stream;
+}
+
+function bytesOf(text, encoding) {
+  // Errors that the action logs are cut as well; their own `stack` stays whole.
+  return Buffer.from(text.includes(FOLDER) ? require('./frames.js').withoutOwnFrames(text) : text, encoding);
 }
 
 module.exports = { create, writeAll };

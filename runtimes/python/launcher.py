@@ -7,8 +7,10 @@ not, once its byte code is stored (see README.md). The modules have long names b
 
 import posix
 
-posix.write(3, b'{"ready":true}\n')
+# Processes that `multiprocessing` spawns run this file under another name, to have what it defines.
+if __name__ == "__main__":
+    posix.write(3, b'{"ready":true}\n')
 
-import oxwhisk_action  # noqa: E402  (the platform's next step overlaps with this)
+    import oxwhisk_action  # (the platform's next step overlaps with this)
 
-oxwhisk_action.serve()
+    oxwhisk_action.serve()

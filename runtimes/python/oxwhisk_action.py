@@ -12,6 +12,8 @@ SENTINEL = b"XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX\n"
 READ_BYTES = 65536
 # The code is stored and imported under this name, as in the stock image; `__main__` is the launcher.
 MODULE = "main__"
+# How a file begins that is a program already, and so nothing for the stock image's compiler.
+PROGRAM = (b"#!", b"\x7fELF")
 LAUNCHER_FOLDER = os.path.dirname(os.path.abspath(__file__))
 
 NOT_FOUND = "The action failed to generate or locate a binary. See logs for details."
@@ -245,6 +247,7 @@ def load(value):
     try:
         folder = new_folder()
         path = place(content, folder)
+        main = chosen_main(folder) or main
         compiled = compile_file(path)
         os.chdir(folder)
     except (Invalid, OSError) as error:
@@ -294,6 +297,8 @@ def place(content, folder):
             file.write(content)
         return module
     unpack(content, folder)
+    if not (beginning(f"{folder}/exec") or PROGRAM[0]).startswith(PROGRAM):
+        os.replace(f"{folder}/exec", f"{folder}/__main__.py")
     if os.path.isfile(f"{folder}/__main__.py"):
         os.replace(f"{folder}/__main__.py", module)
     if not os.path.isfile(module):
@@ -301,6 +306,30 @@ def place(content, folder):
     if os.path.isdir(f"{folder}/virtualenv") and activation_script(folder) is None:
         raise Invalid("Invalid virtualenv. Zip file does not include 'activate_this.py'.")
     return module
+
+
+def beginning(path):
+    """Returns a file's first bytes, or None if there is no file."""
+    try:
+        with open(path, "rb", 0) as file:
+            return file.read(4)
+    except OSError:
+        return None
+
+
+def chosen_main(folder):
+    """Returns the entry point that the stock image's compiler (`-compile`) has fixed in an archive it made, or None."""
+    if not (beginning(f"{folder}/exec") or b"").startswith(PROGRAM):
+        return None
+    try:
+        with open(f"{folder}/exec__.py", encoding="utf-8", errors="replace") as file:
+            lines = file.read().splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        if line.startswith("from main__ import ") and line.endswith(" as main"):
+            return line[len("from main__ import ") : -len(" as main")]
+    return None
 
 
 def unpack(content, folder):
@@ -348,10 +377,17 @@ def activate_virtualenv(folder):
 
 
 def entry_point(compiled, path, main):
-    module = type(sys)(MODULE)
+    # Parts of `importlib` that are always loaded; its functions for this would take five times as long.
+    from _frozen_importlib import ModuleSpec
+    from _frozen_importlib_external import SourceFileLoader
+
+    module = sys.modules[MODULE] = type(sys)(MODULE)
+    module.__loader__ = SourceFileLoader(MODULE, path)
+    module.__spec__ = ModuleSpec(MODULE, module.__loader__, origin=path)
+    module.__spec__.has_location = True
+    module.__package__ = ""
     module.__file__ = path
     module.__builtins__ = __builtins__
-    sys.modules[MODULE] = module
     exec(compiled, module.__dict__)
     try:
         return getattr(module, main)
@@ -376,8 +412,10 @@ def write_error(text):
 
 
 def write_traceback(error):
-    """Prints the stack to stderr without this file's frames; exits say nothing, as in any Python program."""
+    """Prints the stack to stderr without this file's frames; exits say what they were told to, as in any Python program."""
     if isinstance(error, SystemExit):
+        if error.code is not None and not isinstance(error.code, int):
+            write_error(f"{error.code}\n")
         return
     stack = error.__traceback__
     while stack is not None and stack.tb_frame.f_code.co_filename == __file__:
@@ -490,6 +528,10 @@ class Launcher:
     def leave(self, activation_id, error):
         """Ends the process as the error would have ended a program, after telling the caller what the stock proxy tells."""
         write_traceback(error)
+        import atexit
+
+        # What it prints is part of the log.
+        atexit._run_exitfuncs()
         self.running = activation_id
         posix._exit(exit_code(error))
 

@@ -107,7 +107,8 @@ fn runtimes(settings: &Settings) -> Vec<Line> {
         lines.push(Line {
             subject: "python packages".to_owned(),
             level: word(Level::Degraded),
-            state: "actions find `requests` only if the interpreter has it".to_owned(),
+            state: "actions find `requests`, `bs4` and others only if the interpreter has them"
+                .to_owned(),
             remedy: Some(format!(
                 "install `requirements.txt` in `{}`, see its README.md",
                 kinds.python_folder.display()

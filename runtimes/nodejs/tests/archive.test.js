@@ -86,9 +86,7 @@ for (const [name, code, error, reason] of [
   ['an absolute name', zip(withIndex({ name: '/tmp/x', content: 'x' })), ZIP_ERROR, /unsafe name/],
   ['a name that goes up the Windows way', zip(withIndex({ name: '..\\x', content: 'x', host: 0 })), ZIP_ERROR, /unsafe name/],
   ['a name with a null', zip(withIndex({ name: 'a\0b', content: 'x' })), ZIP_ERROR, /unsafe name/],
-  ['a link that goes up', zip(withIndex({ name: 'x', content: '../y', mode: 0o120777 })), ZIP_ERROR, /leads out/],
-  ['a link that goes up after going down', zip(withIndex({ name: 'x', content: 'a/../../y', mode: 0o120777 })), ZIP_ERROR, /leads out/],
-  ['an absolute link', zip(withIndex({ name: 'x', content: '/etc/passwd', mode: 0o120777 })), ZIP_ERROR, /leads out/],
+  ['a link without a target', zip(withIndex({ name: 'x', content: '', mode: 0o120777 })), ZIP_ERROR, /leads nowhere/],
   ['a file below a link', zip(withIndex({ name: 'd', content: '.', mode: 0o120777 }, { name: 'd/x', content: 'x' })), ZIP_ERROR, /EEXIST/],
   ['an encrypted entry', zip(withIndex({ name: 'x', content: 'x', flags: 1 })), ZIP_ERROR, /"x" is encrypted/],
   ['an unknown method', zip(withIndex({ name: 'x', content: 'x', method: 14 })), ZIP_ERROR, /unsupported method 14/],
@@ -101,7 +99,6 @@ for (const [name, code, error, reason] of [
   ['only its first bytes', Buffer.from('504b0304', 'hex').toString('base64'), ZIP_ERROR, /./],
   ['a tar name that goes up', tarGz(withIndex({ name: 'a/../../x' })), TAR_ERROR, /unsafe name/],
   ['an absolute tar name', tarGz(withIndex({ name: '/tmp/x' })), TAR_ERROR, /unsafe name/],
-  ['a tar link that goes up', tarGz(withIndex({ name: 'a/x', type: '2', target: '../../y' })), TAR_ERROR, /leads out/],
   ['a tar hard link that goes up', tarGz(withIndex({ name: 'x', type: '1', target: '../../../etc/passwd' })), TAR_ERROR, /unsafe name/],
   ['a long tar name that goes up', tarGz(withIndex({ name: 'L', type: 'L', content: '../x\0' }, { name: 'short' })), TAR_ERROR, /unsafe name/],
   ['a pax name that goes up', tarGz(withIndex({ name: 'x', type: 'x', content: '13 path=../x\n' }, { name: 'short' })), TAR_ERROR, /unsafe name/],
@@ -126,6 +123,8 @@ for (const [name, code] of [
   ['64-bit sizes', zip([{ name: 'index.js', content: INDEX, zip64: true }])],
   ['names with backslashes from Windows', zip([{ name: 'index.js', content: 'module.exports = require("./a/b.js");' }, { name: 'a\\b.js', content: INDEX, host: 0 }])],
   ['a link in its folder', zip([{ name: 'real/a.js', content: INDEX }, { name: 'links/deep/index', content: '../../real', mode: 0o120777 }, { name: 'index.js', content: "module.exports = require('./links/deep/index/a.js');" }])],
+  ['links that lead out of it', zip(withIndex({ name: 'x', content: '/usr/local/bin/node', mode: 0o120777 }, { name: 'a/y', content: '../../z', mode: 0o120777 }))],
+  ['a tar link that leads out of it', tarGz(withIndex({ name: 'a/x', type: '2', target: '../../y' }))],
   ['a tar link and a tar hard link', tarGz([{ name: 'a.js', content: INDEX }, { name: 'b.js', type: '1', target: 'a.js' }, { name: 'c.js', type: '2', target: 'b.js' }, { name: 'index.js', content: "module.exports = require('./c.js');" }])],
   ['long tar names of both kinds', tarGz([{ name: 'L', type: 'L', content: `${'d'.repeat(120)}/a.js\0` }, { name: 'short', content: INDEX }, { name: 'x', type: 'x', content: '17 path=index.js\n' }, { name: 'short', content: `module.exports = require('./${'d'.repeat(120)}/a.js');` }])],
   ['tar folders, devices and global headers', tarGz([{ name: 'g', type: 'g', content: '17 comment=hello\n' }, { name: 'dir/', type: '5' }, { name: 'null', type: '3' }, ...withIndex()])],
@@ -166,6 +165,12 @@ test("source code finds the stock image's openwhisk package (§9.1 preinstalled)
 test("archives find the stock image's packages as well (§9.1 preinstalled)", unless, async (t) => {
   const launcher = await started(t, zip({ 'index.js': `${STOCK} exports.main = main; for (const name of ['express', 'redis', 'uuid']) require(name);` }), { binary: true });
   assert.deepStrictEqual((await launcher.run()).body, { v: '3', k: true });
+});
+
+test("ES modules find the stock image's packages as well, and their own before these (§9.1 preinstalled)", unless, async (t) => {
+  const files = { 'package.json': '{"type":"module"}', 'index.js': "import openwhisk from 'openwhisk'; import uuid from 'uuid'; export const main = () => ({ openwhisk: typeof openwhisk, uuid: uuid.mine });" };
+  const launcher = await started(t, zip({ ...files, 'node_modules/uuid/index.js': 'exports.mine = true;' }), { binary: true });
+  assert.deepStrictEqual((await launcher.run()).body, { openwhisk: 'function', uuid: true });
 });
 
 test("`redis` is version 4, and version 3 for the arguments of that version's conductors", unless, async (t) => {

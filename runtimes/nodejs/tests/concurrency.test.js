@@ -60,6 +60,13 @@ test('log messages have the form of the protocol and come before the answer', as
   assert.strictEqual(await launcher.line(), '{"activation_id":"x","status":200,"body":{}}');
 });
 
+test('what an action has begun goes on for two microtasks after its result before it is answered', async (t) => {
+  const launcher = await started(t, 'async function later() { for (let i = 1; i < 9; i += 1) { await null; console.log(i); } } function main() { later(); return {}; }', { env: ENV });
+  launcher.send({ value: {}, activation_id: 'x' });
+  const { x } = await collect(launcher, 1);
+  assert.deepStrictEqual(x, [['stdout', '1'], ['stdout', '2'], { status: 200, body: {} }]);
+});
+
 test('characters that are split between writes are put together', async (t) => {
   const launcher = await started(t, "function main() { const [a, b, c] = Buffer.from('☃'); process.stdout.write(Buffer.from([a])); process.stdout.write(Buffer.from([b, c, 10])); return {}; }", { env: ENV });
   launcher.send({ value: {}, activation_id: 'x' });

@@ -51,7 +51,7 @@ test('after a failed init the launcher is stopped (§9.1 other state)', async (t
 
 for (const [name, code, main, expected] of [
   ['a syntax error', 'function main( { return', 'main', /^Initialization has failed due to: SyntaxError: /],
-  ['an error at load', "throw new Error('at load'); function main() {}", 'main', /^Initialization has failed due to: Error: at load\n +at /],
+  ['an error at load', "throw new Error('at load'); function main() {}", 'main', /^Initialization has failed due to: Error: at load\n +at eval \(action\.js:1:\d+\)$/],
   ['a thrown text', "throw 'at load'", 'main', /^Initialization has failed due to: at load$/],
   ['nothing thrown', 'throw undefined', 'main', /^Initialization has failed due to: undefined$/],
   ['an object that is no text', 'throw Object.create(null)', 'main', /^Initialization has failed due to: \[object Object\]$/],
@@ -67,7 +67,8 @@ for (const [name, code, main, expected] of [
     assert.strictEqual(answer.status, 502);
     assert.match(answer.body.error, expected);
     const [logs] = await launcher.logs();
-    const reason = answer.body.error.slice('Initialization has failed due to: '.length);
+    // The log shows objects as `console.error` does.
+    const reason = name === 'an object that is no text' ? '[Object: null prototype] {}' : answer.body.error.slice('Initialization has failed due to: '.length);
     // Broken syntax is shown first.
     const place = name === 'a syntax error' ? 'action.js:1\nfunction main( { return\n' : '';
     assert.deepStrictEqual(logs, { stdout: '', stderr: `${place}Error during initialization: ${reason}\n` });
@@ -97,7 +98,7 @@ for (const [name, code, main] of [
   ['exports by name', 'exports.main = () => ({ here: 1 });', 'exports.main'],
   ['exports.default', 'exports.default = () => ({ here: 1 });', 'default'],
   ['a name beyond ASCII', 'function größe() { return { here: 1 }; }', 'größe'],
-  ['strict code', "'use strict'; function main() { return { here: this === undefined ? 1 : 0 }; }", 'main'],
+  ['strict code', "'use strict'; function main() { return { here: (() => { return this; }).call() === globalThis ? 0 : 1 }; }", 'main'],
   ['code that ends in a comment', 'function main() { return { here: 1 }; } // done', 'main'],
 ]) {
   test(`main is found as ${name} (§9.1 source code, §10 entry point other than main)`, async (t) => {
@@ -113,6 +114,13 @@ test('source code can require and import, and knows where it is', async (t) => {
      async function main() { const fs = await import('fs'); return { os: typeof os.cpus, fs: typeof fs.readFileSync, dir: __dirname, main: require.main === module, cached: require.resolve('os') + typeof require.cache }; }`,
   );
   assert.deepStrictEqual((await launcher.run()).body, { os: 'function', fs: 'function', dir: '/tmp', main: false, cached: 'osobject' });
+});
+
+test('source code may declare what it finds in scope, which has `fs` and `path` as in the stock image', async (t) => {
+  const taken = await started(t, "const require = 1, module = 2, __dirname = 3, __filename = 4, fs = 5, path = 6; let exports = 7; function main() { return { sum: require + module + __dirname + __filename + fs + path + exports }; }");
+  assert.deepStrictEqual((await taken.run()).body, { sum: 28 });
+  const given = await started(t, "function main() { return { read: typeof fs.readFileSync, joined: path.join('a', 'b') }; }");
+  assert.deepStrictEqual((await given.run()).body, { read: 'function', joined: 'a/b' });
 });
 
 test('line numbers in stacks are those of the source', async (t) => {
@@ -153,6 +161,6 @@ for (const env of [{}, { __OW_ALLOW_CONCURRENT: 'true' }]) {
     assert.deepStrictEqual((await launcher.run()).body, { args: {}, rehearsed: true, n });
     const { stdout, stderr } = await launcher.end();
     assert.strictEqual(stdout, `${SENTINEL}\n${SENTINEL}\n`);
-    assert.strictEqual(stderr, `System not initialized.\n${SENTINEL}\n${SENTINEL}\n`);
+    assert.strictEqual(stderr, `Internal system error: System not initialized.\n${SENTINEL}\n${SENTINEL}\n`);
   });
 }

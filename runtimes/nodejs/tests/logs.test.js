@@ -63,6 +63,56 @@ test('output of child processes is part of the logs', async (t) => {
   assert.deepStrictEqual(await launcher.logs(), [{ stdout: 'out\n', stderr: 'err\n' }]);
 });
 
+test('errors that the action logs have the frames of its own code only, and keep their stack', async (t) => {
+  const launcher = await started(
+    t,
+    `function main() {
+  const error = new Error('boom');
+  console.error(error);
+  console.log([error], 5, { error });
+  console.log(error, 5);
+  return { whole: error.stack.includes('launcher.js') };
+}`,
+  );
+  assert.deepStrictEqual((await launcher.run()).body, { whole: true });
+  const frame = 'at Object.main (action.js:2:17)';
+  const stdout = `[\n  Error: boom\n      ${frame}\n] 5 {\n  error: Error: boom\n      ${frame}\n}\nError: boom\n    ${frame} 5\n`;
+  assert.deepStrictEqual(await launcher.logs(), [{ stdout, stderr: `Error: boom\n    ${frame}\n` }]);
+});
+
+for (const [name, body, frames] of [
+  ['lead to a missing module are not shown', "require('no-such-package');", ['at Object.main (action.js:2:3) {']],
+  ['are between those of the action are shown', "[1].map(() => { throw new Error('boom'); });", ['at eval (action.js:2:25)', 'at Array.map (<anonymous>)', 'at Object.main (action.js:2:7)']],
+]) {
+  test(`frames of Node that ${name}`, async (t) => {
+    const launcher = await started(t, `function main() {\n  ${body}\n}`);
+    await launcher.run();
+    const { stderr } = (await launcher.logs())[0];
+    assert.deepStrictEqual(stderr.match(/^ +at .*/gm).map((line) => line.trim()), frames);
+  });
+}
+
+for (const [name, handler, printed] of [
+  ['an answer', 'function main() { later(); return {}; }', '1\n2\n'],
+  ['a thrown text', "function main() { later(); throw 'boom'; }", '1\n2\n'],
+]) {
+  test(`what an action has begun goes on for two microtasks after ${name} before its logs end, as in the stock image`, async (t) => {
+    const launcher = await started(t, `async function later() { for (let i = 1; i < 9; i += 1) { await null; console.log(i); } }\n${handler}`);
+    await launcher.run();
+    assert.strictEqual((await launcher.logs())[0].stdout, printed);
+  });
+}
+
+test('what was put off to the next tick is part of the log', async (t) => {
+  const launcher = await started(t, "function main(args) { process.nextTick(() => console.log('tick', args.n)); return {}; }");
+  for (let n = 0; n < 3; n += 1) launcher.send({ value: { n } });
+  for (let n = 0; n < 3; n += 1) await launcher.line();
+  const { stdout } = await launcher.end();
+  // Requests that come together are served before any tick; each log ends before the next begins.
+  assert.strictEqual(stdout.split(`${SENTINEL}\n`).length, 4);
+  assert.deepStrictEqual(stdout.match(/tick \d/g), ['tick 0', 'tick 1', 'tick 2']);
+});
+
 test('closing a stream harms nobody but the logs', async (t) => {
   const launcher = await started(t, "function main(args) { if (args.close) require('fs').closeSync(1); return {}; }");
   assert.strictEqual((await launcher.run({ close: true })).status, 200);

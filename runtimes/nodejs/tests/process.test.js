@@ -43,9 +43,20 @@ for (const [name, code] of [
     const result = await launcher.exit();
     assert.strictEqual(result.code, 1);
     assert.match(result.stderr, /Error: late\n +at /);
+    assert.ok(!result.stderr.includes('launcher.js'), result.stderr);
     assert.ok(!result.stderr.includes(SENTINEL));
   });
 }
+
+test('an action that listens for errors nobody catches gets them whole', async (t) => {
+  const launcher = await started(
+    t,
+    `let caught;
+     process.on('uncaughtException', (error) => caught({ whole: error.stack.includes('launcher.js') }));
+     function main() { const error = new Error('late'); setImmediate(() => { throw error; }); return new Promise((resolve) => (caught = resolve)); }`,
+  );
+  assert.deepStrictEqual((await launcher.run()).body, { whole: true });
+});
 
 test('child processes do not get the channel', async (t) => {
   const launcher = await started(t, "function main() { return { open: require('child_process').spawnSync('sh', ['-c', 'ls /proc/self/fd'], { encoding: 'utf8' }).stdout.split('\\n').includes('3') && require('fs').readlinkSync('/proc/self/fd/3').startsWith('socket') && require('child_process').spawnSync('sh', ['-c', 'readlink /proc/$$/fd/3'], { encoding: 'utf8' }).stdout.startsWith('socket') }; }");

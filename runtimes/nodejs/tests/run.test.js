@@ -61,7 +61,7 @@ for (const [value, line] of [
   ["'text'", 'Result must be of type object but has type "string": text\n'],
   ['5', 'Result must be of type object but has type "number": 5\n'],
   ['true', 'Result must be of type object but has type "boolean": true\n'],
-  ['() => 1', 'Result must be of type object but has type "function": () => 1\n'],
+  ['() => 1', 'Result must be of type object but has type "function": [Function (anonymous)]\n'],
   ["Symbol('s')", 'Result must be of type object but has type "symbol": Symbol(s)\n'],
 ]) {
   test(`returning ${value} is told on stderr and the launcher stays ready (§9.1 result not typeof object)`, async (t) => {
@@ -88,10 +88,29 @@ for (const [thrown, error] of [
   });
 }
 
-test('the stack of a thrown error is in the log', async (t) => {
-  const launcher = await started(t, "function main() { throw new TypeError('boom'); }");
+test('the stack of a thrown error is in the log, with its members and its cause', async (t) => {
+  const launcher = await started(t, "function main() {\n  throw Object.assign(new TypeError('boom', { cause: new Error('why') }), { code: 'E1' });\n}");
   await launcher.run();
-  assert.match((await launcher.logs())[0].stderr, /^TypeError: boom\n +at main /);
+  const frame = (place) => `at Object.main (action.js:2:${place})`;
+  const stderr = `TypeError: boom\n    ${frame(23)} {\n  code: 'E1',\n  [cause]: Error: why\n      ${frame(54)}\n}\n`;
+  assert.deepStrictEqual(await launcher.logs(), [{ stdout: '', stderr }]);
+});
+
+test('a thrown object is in the log as console.error shows it', async (t) => {
+  const launcher = await started(t, "function main() { throw { code: 5, why: 'x' }; }");
+  await launcher.run();
+  assert.deepStrictEqual(await launcher.logs(), [{ stdout: '', stderr: "{ code: 5, why: 'x' }\n" }]);
+});
+
+test('a thrown object that cannot be shown is named', async (t) => {
+  const launcher = await started(t, "function main() { throw { [Symbol.for('nodejs.util.inspect.custom')]() { throw 5; } }; }");
+  await launcher.run();
+  assert.deepStrictEqual(await launcher.logs(), [{ stdout: '', stderr: '[object Object]\n' }]);
+});
+
+test('`this` is one object in all runs, as in the stock image', async (t) => {
+  const launcher = await started(t, "'use strict'; function main() { this.n = (this.n ?? 0) + 1; return { n: this.n }; }");
+  for (const n of [1, 2]) assert.deepStrictEqual((await launcher.run()).body, { n });
 });
 
 for (const [reason, error] of [
@@ -107,6 +126,7 @@ for (const [reason, error] of [
   ['{ f() {}, b: Buffer.from("x"), d: new Date(0), s: { pipe() {} } }', { b: '[object Buffer]', d: '1970-01-01T00:00:00.000Z', s: '[object Stream]' }],
   ['(() => { const a = { n: 1 }; a.self = a; a.again = [a]; return a; })()', { n: 1, self: '[Circular]', again: ['[Circular]'] }],
   ['(() => { const b = {}; return { first: b, second: b }; })()', { first: {}, second: {} }],
+  ["{ get a() { throw new Error('inner'); } }", 'inner'],
 ]) {
   test(`rejecting with ${reason || 'nothing'} is an application error (§9.1 promise rejected)`, async (t) => {
     const launcher = await started(t, `function main(args) { return args.good ? {} : Promise.reject(${reason}); }`);
@@ -125,7 +145,7 @@ test('a rejection with an error shows its name, message, stack and own members (
   assert.deepStrictEqual(Object.keys(error).sort(), ['message', 'name', 'stack']);
   assert.strictEqual(error.name, 'RangeError');
   assert.strictEqual(error.message, 'boom');
-  assert.match(error.stack, /^RangeError: boom\n +at /);
+  assert.match(error.stack, /^RangeError: boom\n +at Object\.main \(action\.js:1:\d+\)$/);
   const more = (await launcher.run({ more: true })).body.error;
   assert.deepStrictEqual({ code: more.code, n: more.n, inner: more.inner.message }, { code: 'E1', n: 1, inner: 'in' });
 });
@@ -178,7 +198,7 @@ test('an overlapping run is refused without concurrency (§9.1)', async (t) => {
   assert.deepStrictEqual(refused, { activation_id: 'second', status: 403, body: { error: 'System not ready, status is running.' } });
   launcher.child.kill('SIGUSR2');
   assert.strictEqual(await launcher.line(), '{"activation_id":"first","status":200,"body":{}}');
-  assert.deepStrictEqual(await launcher.logs(), [{ stdout: '', stderr: 'System not ready, status is running.\n' }]);
+  assert.deepStrictEqual(await launcher.logs(), [{ stdout: '', stderr: 'Internal system error: System not ready, status is running.\n' }]);
 });
 
 test('state is kept from run to run (recording invoke/repeated-invocations)', async (t) => {

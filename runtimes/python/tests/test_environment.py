@@ -100,9 +100,20 @@ class Packages(LauncherTest):
 
     @unittest.skipUnless(PACKAGES.is_dir(), "needs the runtime's packages (see README.md)")
     def test_packages_of_the_runtime_come_last(self):
-        """§9.2 packages: `requests` is there whether the interpreter has it or not."""
-        launcher = self.started("import sys, requests\ndef main(args):\n    return {'last': sys.path[-1], 'found': hasattr(requests, 'get')}\n")
-        self.assertEqual(launcher.run()["body"], {"last": str(PACKAGES), "found": True})
+        """§9.2 packages: those that are pure Python are there whether the interpreter has them or not."""
+        code = """
+import sys
+import bs4, dateutil.parser, httplib2, kafka, requests, simplejson, six
+def main(args):
+    return {
+        'last': sys.path[-1],
+        'soup': bs4.BeautifulSoup('<p>hi</p>', 'html.parser').p.text,
+        'year': dateutil.parser.parse('1 May 2020').year,
+        'json': simplejson.dumps({'a': 1}),
+        'found': [hasattr(*pair) for pair in ((httplib2, 'Http'), (kafka, 'KafkaProducer'), (requests, 'get'), (six, 'PY3'))],
+    }
+"""
+        self.assertEqual(self.started(code).run()["body"], {"last": str(PACKAGES), "soup": "hi", "year": 2020, "json": '{"a": 1}', "found": [True] * 4})
 
     def test_missing_module_is_an_ordinary_error(self):
         launcher = self.started("def main(args):\n    try:\n        import no_such_module\n    except ModuleNotFoundError as error:\n        return {'text': str(error), 'name': error.name}\n")
@@ -124,12 +135,31 @@ class Process(LauncherTest):
 
     def test_sys_exit_ends_the_process_after_the_answer(self):
         """Recording invoke-python/sys-exit; §8.4 child died while waiting."""
-        for call, code in (("sys.exit(3)", 3), ("sys.exit()", 0), ("sys.exit('why')", 1), ("exit(4)", 4)):
+        for call, code, said in (("sys.exit(3)", 3, ""), ("sys.exit()", 0, ""), ("sys.exit('why')", 1, "why\n"), ("exit(4)", 4, "")):
             with self.subTest(call):
                 launcher = self.started(f"import sys\ndef main(args):\n    print('last words')\n    {call}\n")
                 self.assertEqual(launcher.run()["body"], {"error": "command exited"})
                 self.assertEqual(launcher.line(), "")
-                self.assertEqual(launcher.end(), (code, "last words\n" + SENTINEL, SENTINEL))
+                self.assertEqual(launcher.end(), (code, "last words\n" + SENTINEL, said + SENTINEL))
+
+    def test_functions_registered_for_the_exit_run_before_the_end_of_the_log(self):
+        launcher = self.started("import atexit, sys\natexit.register(print, 'bye')\ndef main(args):\n    sys.exit(0)\n")
+        self.assertEqual(launcher.run()["body"], {"error": "command exited"})
+        self.assertEqual(launcher.end(), (0, "bye\n" + SENTINEL, SENTINEL))
+
+    def test_processes_of_multiprocessing_run_functions_of_the_action(self):
+        code = """
+import multiprocessing
+def square(n):
+    return n * n
+def main(args):
+    with multiprocessing.get_context(args['way']).Pool(1) as pool:
+        return pool.map(square, [2, 3])
+"""
+        launcher = self.started(code)
+        for way in ("fork", "spawn", "forkserver"):
+            with self.subTest(way):
+                self.assertEqual(launcher.run({"way": way})["body"], [4, 9])
 
     def test_keyboard_interrupt_ends_the_process_with_its_stack(self):
         launcher = self.started("def main(args):\n    raise KeyboardInterrupt\n")

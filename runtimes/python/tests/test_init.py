@@ -88,8 +88,9 @@ class Init(LauncherTest):
     def test_sys_exit_at_load_fails_the_init(self):
         """§8.2 step 9."""
         launcher = self.start()
-        self.assertEqual(launcher.init("import sys\nsys.exit(3)\n" + GOOD), failed(502, NOT_STARTED))
+        self.assertEqual(launcher.init("import sys\nsys.exit('no')\n" + GOOD), failed(502, NOT_STARTED))
         self.assertEqual(launcher.run(), {"activation_id": "", "status": 500, "newline": True, "body": {"error": "no action defined yet"}})
+        self.assertEqual(launcher.end()[2], "no\nCommand exited abruptly during initialization.\n" + SENTINEL * 2)
 
     def test_os_exit_at_load_ends_the_process(self):
         launcher = self.start()
@@ -110,6 +111,16 @@ class Init(LauncherTest):
         self.assertEqual(body["file"], body["cwd"] + "/main__.py")
         self.assertEqual(body["path"], body["cwd"])
         self.assertTrue(body["self"])
+
+    def test_module_of_the_code_is_like_an_imported_one(self):
+        code = """
+import importlib, pkgutil, sys
+def main(args):
+    module = sys.modules[__name__]
+    data = pkgutil.get_data(__name__, 'main__.py').decode()
+    return {'package': __package__, 'spec': __spec__.name, 'data': data.strip().splitlines()[0], 'again': importlib.reload(module) is module}
+"""
+        self.assertEqual(self.started(code).run()["body"], {"package": "", "spec": "main__", "data": "import importlib, pkgutil, sys", "again": True})
 
     def test_output_at_load_belongs_to_the_first_activation(self):
         launcher = self.started("print('loading')\ndef main(args):\n    print('running')\n    return {}\n")

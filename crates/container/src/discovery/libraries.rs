@@ -21,8 +21,21 @@ const DEFAULT: [&str; 6] = [
 const DEFAULT_HERE: &[&str] = &["/lib/aarch64-linux-gnu", "/usr/lib/aarch64-linux-gnu"];
 #[cfg(not(target_arch = "aarch64"))]
 const DEFAULT_HERE: &[&str] = &[];
-/// Loaded without being named in any file: for ending threads, and by extension modules that users bring.
-const UNNAMED: [&str; 3] = ["libgcc_s.so.1", "libstdc++.so.6", "libnss_dns.so.2"];
+/// Loaded without being named in any file: for ending threads, for the names of hosts, and by extension modules that users bring. These may need
+/// the parts of the C library that were files of their own before version 2.34, and the few libraries that `manylinux` packages (PEP 600) use beside it.
+const UNNAMED: [&str; 11] = [
+    "libgcc_s.so.1",
+    "libstdc++.so.6",
+    "libnss_dns.so.2",
+    "libatomic.so.1",
+    "libdl.so.2",
+    "libm.so.6",
+    "libpthread.so.0",
+    "libresolv.so.2",
+    "librt.so.1",
+    "libutil.so.1",
+    "libz.so.1",
+];
 
 /// The folders in which this machine keeps libraries.
 #[derive(Debug)]
@@ -212,6 +225,17 @@ mod tests {
             assert!(
                 found.contains(&same(Path::new(word))),
                 "{word} is missing in {found:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn parts_of_the_c_library_are_there_for_the_packages_of_users() {
+        let found = Libraries::of_this_machine().needed_by(&[PathBuf::from("/bin/sh")]);
+        for name in ["libpthread.so.0", "libresolv.so.2", "libm.so.6"] {
+            assert!(
+                found.iter().any(|path| path.ends_with(name)),
+                "{name} is missing in {found:?}"
             );
         }
     }

@@ -72,7 +72,7 @@ async fn programs_threads_and_shells_work_inside() {
 const { execSync } = require('child_process');
 const { Worker } = require('worker_threads');
 function main() {
-  const said = execSync('echo from a shell').toString().trim();
+  const said = execSync('echo from a shell; node -p 6*7').toString().trim();
   return new Promise((resolve, reject) => {
     const worker = new Worker('require(\"worker_threads\").parentPort.postMessage(6 * 7)', { eval: true });
     worker.on('message', (answer) => resolve({ said, answer, cpus: require('os').cpus().length > 0 }));
@@ -82,7 +82,7 @@ function main() {
     let container = started(&factory, spec(&node()), code).await;
     assert_eq!(
         text(&run(&*container, "{}").await.unwrap()),
-        "{\"said\":\"from a shell\",\"answer\":42,\"cpus\":true}"
+        "{\"said\":\"from a shell\\n42\",\"answer\":42,\"cpus\":true}"
     );
     container.destroy().await;
     let code = "
@@ -90,7 +90,7 @@ import multiprocessing, subprocess, tempfile, threading, hashlib, json, sqlite3,
 def square(number):
     return number * number
 def main(args):
-    said = subprocess.run('echo from a shell', shell=True, capture_output=True, text=True).stdout.strip()
+    said = subprocess.run('echo from a shell; python3 -c \\'print(6*7)\\'; python -c \\'print(8)\\'', shell=True, capture_output=True, text=True).stdout.strip()
     lock = multiprocessing.Lock()
     answers = []
     thread = threading.Thread(target=lambda: answers.append(42))
@@ -101,9 +101,39 @@ def main(args):
 ";
     let container = started(&factory, spec(&python()), code).await;
     let response = run(&*container, "{}").await.unwrap();
-    assert_eq!(text(&response), "{\"said\":\"from a shell\",\"answer\":42}");
+    assert_eq!(
+        text(&response),
+        "{\"said\":\"from a shell\\n42\\n8\",\"answer\":42}"
+    );
     container.destroy().await;
     factory.shutdown().await;
+}
+
+#[tokio::test]
+async fn native_packages_and_openssl_find_what_they_need() {
+    let factory = factory().await;
+    let code = "
+import ctypes, ssl
+def main(args):
+    for name in ('libpthread.so.0', 'libresolv.so.2', 'libstdc++.so.6'):
+        ctypes.CDLL(name)
+    paths = ssl.get_default_verify_paths()
+    return [paths.cafile, paths.capath]
+";
+    let container = started(&factory, spec(&python()), code).await;
+    let inside = run(&*container, "{}").await.unwrap();
+    container.destroy().await;
+    factory.shutdown().await;
+    // As on the host: without certificates no connection to a server could be trusted.
+    let script =
+        format!("{code}\nimport json\nprint(json.dumps(main({{}}), separators=(',', ':')))");
+    let host = Command::new(&python().command[0])
+        .args(["-c", &script])
+        .env_clear()
+        .output()
+        .unwrap();
+    let host = String::from_utf8(host.stdout).unwrap();
+    assert_eq!(text(&inside).trim(), host.trim());
 }
 
 #[tokio::test]

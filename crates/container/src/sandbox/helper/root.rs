@@ -18,14 +18,18 @@ use crate::sandbox::wire::RuntimeOrder;
 const HOST: &str = "/host";
 /// Devices that a container has.
 const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
-/// Files of the host's `/etc` that programs need, where they exist.
-const ETC: [&str; 8] = [
+/// Files, mostly of the host's `/etc`, that programs need, where they exist. OpenSSL looks for certificates in the folder it was built for.
+const ETC: [&str; 12] = [
     "/etc/ld.so.cache",
     "/etc/localtime",
     "/etc/mime.types",
     "/etc/ssl/certs",
     "/etc/ssl/openssl.cnf",
+    "/etc/pki/tls/cert.pem",
     "/etc/pki/tls/certs",
+    "/usr/lib/ssl/cert.pem",
+    "/usr/lib/ssl/certs",
+    "/usr/lib/ssl/openssl.cnf",
     "/usr/share/ca-certificates",
     "/usr/share/zoneinfo",
 ];
@@ -194,6 +198,9 @@ fn assemble(root: &Path, order: &RuntimeOrder, names: Names) -> Result<Template,
             _ => {}
         }
     }
+    if let Some(program) = order.command.first() {
+        mounts.name_interpreter(Path::new(program)).in_step(step)?;
+    }
     mounts.bind().in_step(step)?;
     make_read_only(root).in_step(step)?;
     let text = |text: &str| {
@@ -339,6 +346,44 @@ impl Mounts {
             });
         } else if reached != Path::new("/") {
             self.wanted.push(reached);
+        }
+        Ok(())
+    }
+
+    /// Makes links in `/usr/local/bin`, so that actions can start their interpreter by its usual names, wherever it is.
+    ///
+    /// To be called before anything is mounted: the links are made in the root's own file system, and only for names that nothing will be mounted on.
+    fn name_interpreter(&self, program: &Path) -> io::Result<()> {
+        let own = program.file_name().unwrap_or_default().to_string_lossy();
+        let names: &[&str] = if !program.is_absolute() {
+            &[]
+        } else if own.starts_with("python") {
+            &["python3", "python"]
+        } else if own.starts_with("node") {
+            &["node"]
+        } else {
+            &[]
+        };
+        let folder = Path::new("/usr/local/bin");
+        for path in names.iter().map(|name| folder.join(name)) {
+            if self.wanted.iter().any(|wanted| path.starts_with(wanted)) {
+                continue;
+            }
+            for above in ["/usr", "/usr/local", "/usr/local/bin"] {
+                make_folder(&self.inside(Path::new(above)))?;
+            }
+            match symlink(program, self.inside(&path)) {
+                // Where the folder is a link to one that is not in the root, the names are missing.
+                Err(error)
+                    if !matches!(
+                        error.kind(),
+                        io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound
+                    ) =>
+                {
+                    return Err(error);
+                }
+                _ => {}
+            }
         }
         Ok(())
     }
