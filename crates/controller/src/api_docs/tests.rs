@@ -256,3 +256,15 @@ fn what_is_defined_is_used_and_what_is_used_is_defined() {
         assert_eq!(used, defined);
     }
 }
+
+/// Clients of OpenWhisk look definitions of what a list shows up by these names (rest-api §1).
+#[test]
+fn what_a_list_shows_is_defined_under_the_names_of_the_original() {
+    let document = parsed(API);
+    let mut used = BTreeSet::new();
+    references(&document, &mut used);
+    for name in ["ActionMeta", "ActionExecMeta", "RuleMeta", "TriggerMeta"] {
+        assert!(document["definitions"][name].is_object(), "{name}");
+        assert!(used.contains(&format!("#/definitions/{name}")), "{name}");
+    }
+}
