@@ -12,6 +12,8 @@ use crate::config::ControllerConfig;
 const API: &str = include_str!("api.json");
 /// The server's own endpoints.
 const SERVER: &str = include_str!("server.json");
+/// A page that shows the document that its parameter `url` names, for people.
+pub(crate) const PAGE: &str = include_str!("page.html");
 
 /// Returns the description of the REST API with the kinds and limits of this server filled in.
 pub(crate) fn api(config: &ControllerConfig) -> Json {

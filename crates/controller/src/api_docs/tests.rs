@@ -25,7 +25,7 @@ const METHODS: [Method; 9] = [
 ];
 
 /// Words that paths are made of; the last one stands for a name.
-const WORDS: [&str; 20] = [
+const WORDS: [&str; 21] = [
     "",
     "activation",
     "activations",
@@ -35,6 +35,7 @@ const WORDS: [&str; 20] = [
     "disable",
     "docs",
     "healthy",
+    "index.html",
     "invokers",
     "limits",
     "logs",
@@ -94,6 +95,7 @@ fn api_template(method: &Method, below: &str) -> Option<String> {
         Some(PublicCall::Version) => return Some("/".to_owned()),
         Some(PublicCall::ApiDocs) => return Some("/api-docs".to_owned()),
         Some(PublicCall::Docs) => return Some("/docs".to_owned()),
+        Some(PublicCall::DocsPage) => return Some("/docs/index.html".to_owned()),
         None => {}
     }
     let segments: Vec<&str> = below.split('/').skip(1).collect();
@@ -137,6 +139,7 @@ fn server_template(method: &Method, path: &str) -> Option<String> {
         ServerCall::Ping => "/ping",
         ServerCall::ApiDocs => "/api-docs",
         ServerCall::Docs => "/docs",
+        ServerCall::DocsPage => "/docs/index.html",
         ServerCall::Invokers => "/invokers",
         ServerCall::HealthyInvokers => "/invokers/healthy/count",
         ServerCall::InvokersReady => "/invokers/ready",
