@@ -15,7 +15,8 @@ fn path(rest: &str) -> String {
 
 async fn put(harness: &Harness, rest: &str, body: &Value) -> (u16, Value) {
     let answer = harness.client.put(&path(rest), body).await.unwrap();
-    (answer.status(), answer.json().unwrap()["error"].clone())
+    let error = answer.json().unwrap().get("error").cloned();
+    (answer.status(), error.unwrap_or_default())
 }
 
 fn action() -> Value {
