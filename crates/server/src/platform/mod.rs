@@ -234,7 +234,7 @@ fn controller_config(
         limits: settings.limits.clone(),
         manifest: kinds.manifest.clone(),
         build: BuildInfo {
-            date: env!("CARGO_PKG_VERSION").to_owned(),
+            date: env!("BUILT_AT").to_owned(),
             number: env!("CARGO_PKG_VERSION").to_owned(),
         },
     }
