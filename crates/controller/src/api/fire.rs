@@ -152,6 +152,8 @@ impl Controller {
             &resource,
         )
         .await?;
+        let size = payload.text().len() as u64;
+        check_size("Request", size, self.payload_size(caller.identity))?;
         let request = caller.request;
         let invocation = Invocation {
             user: Arc::clone(caller.identity),

@@ -4,6 +4,7 @@
 mod description;
 mod entities;
 mod feeds;
+mod fires;
 mod invocations;
 mod lists;
 mod namespaces;
