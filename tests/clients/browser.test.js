@@ -119,6 +119,48 @@ describe('pages', () => {
   })
 })
 
+describe('host of the namespace', () => {
+  const own = `http://guest.localhost:${new URL(target().apihost).port}`
+
+  test('root is a page, and paths from the root lead to what belongs to it', async () => {
+    await ow.packages.update({ name: 'public', package: {} })
+    await serve('public/index', ({ name }) => ({
+      html: `<!doctype html><title>Own</title><link rel="stylesheet" href="/site/own-style"><h1>Hello, ${name}</h1>
+             <form method="post" action="/site/own-form.html/a/b?kept=yes"><input name="text" value="ä ☃"><button>Send</button></form>`
+    }))
+    await serve('site/own-style', () => ({ headers: { 'Content-Type': 'text/css' }, body: 'h1 { color: rgb(3, 2, 1) }' }))
+    await serve('site/own-form', ({ text, kept, __ow_path: path, __ow_headers: headers }) => ({
+      headers: { 'Set-Cookie': 'mine=1; Path=/' },
+      html: `<title>Sent</title><p>${[text, kept, path, headers.host].join('|')}</p>`
+    }))
+    await page.goto(`${own}/?name=World`)
+    assert.deepEqual(await page.run(() => {
+      const heading = document.querySelector('h1')
+      return [location.pathname, document.title, heading.textContent, window.getComputedStyle(heading).color]
+    }), ['/', 'Own', 'Hello, World', 'rgb(3, 2, 1)'])
+    await page.follow('button')
+    assert.deepEqual(await page.run(() => [location.href, document.title, document.querySelector('p').textContent]),
+      [`${own}/site/own-form.html/a/b?kept=yes`, 'Sent', `ä ☃|yes|/a/b|${new URL(own).host}`])
+  })
+
+  test('cookie of one namespace is not seen by pages of another', async () => {
+    await serve('site/remembers', () => ({ headers: { 'Set-Cookie': 'mine=1; Path=/' }, body: '<p></p>' }))
+    await page.goto(`${own}/site/remembers`)
+    assert.equal(await page.run(() => document.cookie), 'mine=1')
+    await page.goto(`${own.replace('guest', 'whisk-system')}/site/remembers`)
+    assert.equal(await page.run(() => document.cookie), '')
+  })
+
+  test('page has the web actions of its namespace as its origin, and the API is not there', async () => {
+    await serve('site/json', ({ n }) => ({ body: { n } }))
+    await page.goto(`${own}/site/more.html`)
+    assert.deepEqual(await page.run(async () => {
+      const status = async path => (await fetch(path)).status
+      return [await (await fetch('/site/json?n=1')).json(), await status('/api/v1/namespaces'), await status('/site/missing'), await status('/../../api/v1/namespaces')]
+    }), [{ n: '1' }, 404, 404, 404])
+  })
+})
+
 describe('forms', () => {
   const FIELDS = { text: 'a+b & c=d; ä ☃ 100%', lines: 'one\r\ntwo', empty: '' }
 

@@ -47,13 +47,15 @@ impl<'de> Deserialize<'de> for ControllerId {
 
 /// The transaction id: what ties all log lines, messages and answers of one request together.
 ///
-/// On the wire `[id, milliseconds since the epoch of the request]`.
+/// On the wire `[id, milliseconds since the epoch of the request]`, with a third element `true` for extra logging.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TransactionId {
     /// The text of the header `X-Request-ID`.
     pub id: Arc<str>,
     /// When the request came in; `waitTime` is counted from here.
     pub start_ms: u64,
+    /// Whether the request asked for extra logging, and so for a record of whatever comes of it.
+    pub extra_logging: bool,
 }
 
 impl fmt::Display for TransactionId {
@@ -64,12 +66,16 @@ impl fmt::Display for TransactionId {
 
 impl Serialize for TransactionId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        (&*self.id, self.start_ms).serialize(serializer)
+        if self.extra_logging {
+            (&*self.id, self.start_ms, true).serialize(serializer)
+        } else {
+            (&*self.id, self.start_ms).serialize(serializer)
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for TransactionId {
-    /// A third element, which OpenWhisk writes for extra logging, is read and dropped.
+    /// Reads what OpenWhisk writes too: the transaction that a step belongs to stands behind the rest, and is dropped.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let elements = Vec::<oxwhisk_entity::Json>::deserialize(deserializer)?;
         let id = elements
@@ -82,6 +88,36 @@ impl<'de> Deserialize<'de> for TransactionId {
         Ok(Self {
             id: id.into(),
             start_ms,
+            extra_logging: elements.get(2).is_some_and(oxwhisk_entity::Json::is_true),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The forms of a transaction id on OpenWhisk's bus, and what is written for each.
+    #[test]
+    fn extra_logging_is_read_and_written() {
+        for (wire, extra_logging, written) in [
+            (r#"["tid",7]"#, false, r#"["tid",7]"#),
+            (r#"["tid",7,true]"#, true, r#"["tid",7,true]"#),
+            (r#"["tid",7,false]"#, false, r#"["tid",7]"#),
+            (r#"["tid",7,["parent",5,true]]"#, false, r#"["tid",7]"#),
+            (
+                r#"["tid",7,true,["parent",5,true]]"#,
+                true,
+                r#"["tid",7,true]"#,
+            ),
+        ] {
+            let read: TransactionId = serde_json::from_str(wire).unwrap();
+            assert_eq!(
+                (&*read.id, read.start_ms, read.extra_logging),
+                ("tid", 7, extra_logging),
+                "{wire}"
+            );
+            assert_eq!(serde_json::to_string(&read).unwrap(), written);
+        }
     }
 }

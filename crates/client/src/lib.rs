@@ -22,6 +22,9 @@
 //!
 //! It keeps nothing but open connections, and reads no files or variables. It never sends a request twice: only one that
 //! could not go out, since the server had closed a kept connection, takes another.
+//!
+//! A server whose operator wants no entities in the answers to writes (OpenWhisk's `require-response-payload`) does what it
+//! is told, but [`ClientError::Unreadable`] is what comes of creating, changing or deleting its actions and packages.
 
 #![forbid(unsafe_code)]
 

@@ -1,9 +1,12 @@
 //! What a controller is told at start.
 
 use std::fmt;
+use std::time::Duration;
 
 use oxwhisk_bus::{ControllerId, InvokerId};
-use oxwhisk_entity::{ByteSize, ExecManifest, LimitBounds};
+use oxwhisk_entity::{ByteSize, ExecManifest, LimitBounds, RecordKeeping};
+
+use crate::http::ApiHosts;
 
 /// Tells the time.
 pub trait Clock: Send + Sync + fmt::Debug {
@@ -47,6 +50,32 @@ impl Default for Limits {
     }
 }
 
+/// What goes over the wire in a deployment. Source: rest-api §15.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FeatureFlags {
+    /// Whether PUT and DELETE of actions and packages answer the entity. Default true; false answers `200` with the text
+    /// `OK`, and `204`.
+    pub require_response_payload: bool,
+    /// Whether new actions that say nothing about `provide-api-key` get it as `false`. Default true; false gives them
+    /// the caller's key.
+    pub require_api_key_annotation: bool,
+    /// Whether a shared package, and the actions in it, can only be used by other namespaces, not read. Default false.
+    pub shared_packages_execute_only: bool,
+}
+
+impl Default for FeatureFlags {
+    fn default() -> Self {
+        Self {
+            require_response_payload: true,
+            require_api_key_annotation: true,
+            shared_packages_execute_only: false,
+        }
+    }
+}
+
+/// Longest wait of a blocking invocation unless something else is set.
+pub const DEFAULT_BLOCKING_WAIT: Duration = Duration::from_secs(60);
+
 /// Which build this is; shown by `GET /api/v1`.
 #[derive(Debug, Clone)]
 pub struct BuildInfo {
@@ -65,8 +94,17 @@ pub struct ControllerConfig {
     pub invoker: InvokerId,
     /// Limits of the deployment.
     pub limits: Limits,
+    /// What goes over the wire.
+    pub features: FeatureFlags,
+    /// Which records are stored.
+    pub records: RecordKeeping,
+    /// Longest wait of a blocking invocation and of a web action, after which the identifier is answered; whole
+    /// milliseconds. Zero answers it at once.
+    pub max_blocking_wait: Duration,
     /// The kinds that there are.
     pub manifest: ExecManifest,
     /// Which build this is.
     pub build: BuildInfo,
+    /// Names of the server below which each namespace has a host of its own.
+    pub api_hosts: ApiHosts,
 }

@@ -14,6 +14,7 @@ use crate::balancer::LoadBalancer;
 use crate::config::{Clock, ControllerConfig};
 use crate::entities::EntityStore;
 use crate::locks::NamespaceLocks;
+use crate::request_count::RequestCount;
 use crate::throttle::RateThrottle;
 
 /// Where a controller keeps what it knows.
@@ -46,9 +47,10 @@ pub struct Controller {
     pub(crate) packages: NamespaceLocks<RwLock<()>>,
     /// What must go on when its caller goes away: writes, sequences and compositions.
     pub(crate) tasks: TaskTracker,
-    /// Records of sequences and compositions that the store refuses at the moment; nothing new of that kind is
+    /// Sequences and compositions that have ended and cannot be told to the store at the moment; nothing new of that kind is
     /// taken meanwhile.
     pub(crate) unstored: AtomicU32,
+    pub(crate) requests: Arc<RequestCount>,
 }
 
 impl Controller {
@@ -75,7 +77,14 @@ impl Controller {
             packages: NamespaceLocks::default(),
             tasks: TaskTracker::new(),
             unstored: AtomicU32::new(0),
+            requests: Arc::default(),
         }
+    }
+
+    /// Returns the count of the requests that are answered.
+    #[must_use]
+    pub fn request_count(&self) -> Arc<RequestCount> {
+        Arc::clone(&self.requests)
     }
 
     /// Makes changes of subjects, keys and limits hold for the next request. Without it they hold within a second.

@@ -164,7 +164,11 @@ impl Controller {
         let action = WhiskAction {
             namespace: name.path.clone(),
             name: name.name.clone(),
-            annotations: created_annotations(&Parameters::default(), exec.kind()),
+            annotations: created_annotations(
+                &Parameters::default(),
+                exec.kind(),
+                &self.config.features,
+            ),
             exec,
             parameters: Parameters::default(),
             limits: limits.apply(ActionLimits::default()),

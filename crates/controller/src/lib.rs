@@ -21,12 +21,15 @@ mod large;
 mod locks;
 mod messages;
 mod patient;
+mod request_count;
 mod router;
 mod serve;
 mod throttle;
 mod web;
 
-pub use config::{BuildInfo, Clock, ControllerConfig, Limits};
+pub use config::{BuildInfo, Clock, ControllerConfig, DEFAULT_BLOCKING_WAIT, FeatureFlags, Limits};
 pub use controller::{Controller, Stores};
+pub use http::{ApiHosts, HostName, HostNameError};
 pub use invocation::{Invocation, InvocationError, Outcome};
+pub use request_count::RequestCount;
 pub use serve::Origin;

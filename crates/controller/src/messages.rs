@@ -45,8 +45,6 @@ pub(crate) const DOCS_WITH_COUNT: &str = "The parameter 'docs' is not permitted 
 /// A path below the limits.
 pub(crate) const LIMITS_INNER: &str =
     "Inner entity level routes for limits are not yet implemented.";
-/// The wait time of a blocking invocation.
-pub(crate) const BAD_TIMEOUT: &str = "Timeout must be number of milliseconds up to 60000.";
 /// Names of namespaces.
 pub(crate) const NAMESPACE_ILLEGAL: &str = "The namespace contains illegal characters.";
 /// Names of entities.
@@ -181,6 +179,33 @@ pub(crate) const WEB_TYPE_MISMATCH: &str =
 /// A result of a web action that cannot be shown as this media type.
 pub(crate) fn web_media_invalid(media_type: &str) -> String {
     format!("Response is not valid '{media_type}'.")
+}
+
+/// The wait time of a blocking invocation.
+pub(crate) fn bad_timeout(max_ms: u128) -> String {
+    format!("Timeout must be number of milliseconds up to {max_ms}.")
+}
+
+/// An action of a package that others share, where those are only run; `path` is `ns/pkg`.
+pub(crate) fn shared_action(path: &str) -> String {
+    format!("GET not permitted for '{path}' since it's an action in a shared package")
+}
+
+/// The same through a binding of one's own: `name` is `ns/binding/action`.
+pub(crate) fn bound_action(name: &str) -> String {
+    format!(
+        "GET not permitted for '{name}'. Resource does not exist or is an action in a shared package binding."
+    )
+}
+
+/// A package that others share, where those are only run: `ns/pkg`.
+pub(crate) fn shared_package(name: &str) -> String {
+    format!("GET not permitted for '{name}' since it's a shared package")
+}
+
+/// A binding of one's own to such a package: its bare name.
+pub(crate) fn bound_package(name: &str) -> String {
+    format!("GET not permitted since {name} is a binding of a shared package")
 }
 
 /// A component that did not end in time.

@@ -168,6 +168,8 @@ impl Service {
     }
 
     async fn respond(self, request: HttpRequest<Incoming>) -> Response<ResponseBody> {
+        let controller = Arc::clone(&self.controller);
+        let _open = controller.requests.begin();
         let start_ms = self.controller.clock.epoch_ms();
         let (head, body) = request.into_parts();
         if head.method == Method::CONNECT {
@@ -176,7 +178,9 @@ impl Service {
         if !is_known(&head.method) {
             return plain(StatusCode::NOT_IMPLEMENTED, "Unsupported HTTP method");
         }
-        let target = match Target::parse(&head.uri) {
+        let hosts = &self.controller.config.api_hosts;
+        let namespace = hosts.namespace_of(&head.uri, &head.headers);
+        let target = match Target::parse(&head.uri, namespace.as_deref()) {
             Ok(target) => target,
             Err(error @ TargetError::TooLong) => {
                 return plain(StatusCode::URI_TOO_LONG, &error.to_string());

@@ -17,6 +17,7 @@ mod manifest;
 mod names;
 mod package;
 mod parameters;
+mod record_keeping;
 mod trigger;
 
 pub use action::WhiskAction;
@@ -33,4 +34,5 @@ pub use names::{
 };
 pub use package::{Binding, WhiskPackage};
 pub use parameters::{Parameter, Parameters, ParametersError};
+pub use record_keeping::{Asked, RecordKeeping, StoreLevel, StoreLevelError};
 pub use trigger::{RuleLink, RuleStatus, WhiskRule, WhiskTrigger};

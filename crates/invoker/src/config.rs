@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use oxwhisk_bus::InvokerId;
 use oxwhisk_container::ResponseLimit;
-use oxwhisk_entity::{ByteSize, LimitBounds};
+use oxwhisk_entity::{ByteSize, LimitBounds, RecordKeeping};
 
 /// Settings of one invoker. [`InvokerConfig::new`] gives OpenWhisk's defaults.
 #[derive(Debug, Clone)]
@@ -27,6 +27,8 @@ pub struct InvokerConfig {
     pub limits: LimitBounds,
     /// How much of a runtime's answer is kept. Default 1 MB, and 1 MB of a longer one.
     pub response: ResponseLimit,
+    /// Which records are stored. Default all.
+    pub records: RecordKeeping,
     /// How long the end marks of an activation's log are waited for. Default 2 s; zero takes what is there.
     pub log_wait: Duration,
     /// How many activations may be taken off the bus without a container to run them. Default 512.
@@ -65,6 +67,7 @@ impl InvokerConfig {
                 max: ByteSize::mib(1),
                 truncation: ByteSize::mib(1),
             },
+            records: RecordKeeping::default(),
             log_wait: Duration::from_secs(2),
             max_waiting: 512,
             max_waiting_size: ByteSize::mib(64),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use oxwhisk_bus::Acknowledgement;
-use oxwhisk_entity::{ActivationResponse, ResponseStatus, WhiskActivation};
+use oxwhisk_entity::{ActivationResponse, Asked, ResponseStatus, WhiskActivation};
 use oxwhisk_store::StoreError;
 
 use crate::caught::{Panicked, caught};
@@ -88,7 +88,7 @@ async fn take_off(context: &Context, job: &Job) -> bool {
     true
 }
 
-/// Stores a record, unless its namespace wants none, and takes the activation off the bus. `completion` goes out when
+/// Stores a record, unless nobody wants it (rest-api §15), and takes the activation off the bus. `completion` goes out when
 /// the record is in the hands of the store.
 ///
 /// A store that is full or away is tried again until it takes the record: the activation stays on the
@@ -102,7 +102,13 @@ async fn keep(
 ) -> bool {
     let status = record.response.status.text();
     let activation_id = record.activation_id;
-    if job.message.user.limits.store_activations == Some(false) {
+    let asked = Asked {
+        limits: &job.message.user.limits,
+        blocking: job.message.blocking,
+        extra_logging: job.message.transid.extra_logging,
+    };
+    if !context.config.records.stores(asked, record.response.status) {
+        tracing::debug!(%activation_id, status, "activation ended without a record");
         return take_off(context, job).await;
     }
     let mut retries = context.retries();

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod admin;
+mod busy_poll;
 mod cli;
 mod clock;
 mod doctor;
@@ -13,10 +14,12 @@ mod standalone;
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
 
+use busy_poll::BusyPoll;
 use cli::{Cli, Command};
 use settings::{SETTINGS, Settings};
 
@@ -73,12 +76,13 @@ fn dispatch(command: Command) -> Result<ExitCode> {
                 ),
             ];
             let settings = environment::settings(flags, args.config.as_deref())?;
-            start(&settings)?.block_on(standalone::run(settings))
+            let (runtime, busy_poll) = start(&settings)?;
+            runtime.block_on(standalone::run(settings, busy_poll))
         }
         Command::Run(args) => {
             let settings =
                 environment::settings([("port", Some("0".to_owned()))], args.config.as_deref())?;
-            start(&settings)?.block_on(run::run(args, settings))
+            start(&settings)?.0.block_on(run::run(args, settings))
         }
         Command::Admin(args) => {
             let data_dir = args.data_dir.map(|dir| dir.to_string_lossy().into_owned());
@@ -87,7 +91,8 @@ fn dispatch(command: Command) -> Result<ExitCode> {
                 json: args.json,
                 verbose: args.verbose,
             };
-            start(&settings)?.block_on(admin::run(args.area, shape, &settings))
+            let (runtime, _) = start(&settings)?;
+            runtime.block_on(admin::run(args.area, shape, &settings))
         }
         Command::Doctor(args) => doctor::run(&args, &environment::settings([], None)?),
         Command::Settings => {
@@ -97,8 +102,8 @@ fn dispatch(command: Command) -> Result<ExitCode> {
     }
 }
 
-/// Sets up logging and the threads.
-fn start(settings: &Settings) -> Result<tokio::runtime::Runtime> {
+/// Sets up logging and the threads; the second part keeps them awake, if it is used.
+fn start(settings: &Settings) -> Result<(tokio::runtime::Runtime, Arc<BusyPoll>)> {
     tracing_subscriber::fmt()
         .with_max_level(settings.log)
         .with_writer(std::io::stderr)
@@ -110,11 +115,17 @@ fn start(settings: &Settings) -> Result<tokio::runtime::Runtime> {
         1 => tokio::runtime::Builder::new_current_thread(),
         _ => tokio::runtime::Builder::new_multi_thread(),
     };
-    builder
+    let busy_poll = Arc::<BusyPoll>::default();
+    if settings.workers == 1 && settings.busy_poll {
+        let hook = Arc::clone(&busy_poll);
+        builder.on_thread_park(move || hook.before_sleep());
+    }
+    let runtime = builder
         .worker_threads(settings.workers)
         .enable_all()
         .build()
-        .context("could not start the threads")
+        .context("could not start the threads")?;
+    Ok((runtime, busy_poll))
 }
 
 /// What the reference page says before its table.

@@ -2,20 +2,23 @@
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::busy_poll::BusyPoll;
 use crate::platform::{Platform, Role};
 use crate::settings::Settings;
 
 /// Serves until SIGTERM or SIGINT, then lets activations that run end; a second signal ends it at once.
-pub(crate) async fn run(settings: Settings) -> Result<ExitCode> {
+pub(crate) async fn run(settings: Settings, busy_poll: Arc<BusyPoll>) -> Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate()).context("could not listen for signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("could not listen for signals")?;
     raise_open_files();
     let mut platform = Platform::start(settings, Role::Standalone).await?;
+    tokio::spawn(busy_poll.keep_awake(platform.controller.request_count()));
     let mut out = std::io::stdout();
     let key = match platform.guest().await? {
         Some(guest) => format!(", AUTH={}", guest.authkey.api_key),

@@ -20,12 +20,25 @@ const RANDOM_RUN: &str = "600";
 const WRONG_KEY: &str = "23bc46b1-71f6-4ed5-8c54-816aa4f8c502:000zO3xZCLrMN6v2BKK1dXYFpXlPkccOFqm12CdAsMgRU4VrNZ9lyGVCGuMDGIwP";
 const DOCUMENTS: [&str; 2] = ["/api/v1/api-docs", "/api-docs"];
 
-/// A server with an entity of each kind, which the fuzzer's configuration names.
+/// Settings that change what goes over the wire, other than their defaults.
+const FLAGS: [(&str, &str); 4] = [
+    ("OXWHISK_FEATURE_FLAGS_REQUIRE_RESPONSE_PAYLOAD", "false"),
+    ("OXWHISK_FEATURE_FLAGS_REQUIRE_API_KEY_ANNOTATION", "false"),
+    ("OXWHISK_SHARED_PACKAGES_EXECUTE_ONLY", "true"),
+    ("OXWHISK_CONTROLLER_MAX_WAIT_FOR_BLOCKING_ACTIVATION", "2s"),
+];
+
 async fn start() -> TestServer {
-    let server = ServerOptions::new(env!("CARGO_BIN_EXE_oxwhisk"))
-        .without_throttles()
-        .start()
-        .unwrap();
+    start_with(&[]).await
+}
+
+/// A server with an entity of each kind, which the fuzzer's configuration names.
+async fn start_with(settings: &[(&str, &str)]) -> TestServer {
+    let mut options = ServerOptions::new(env!("CARGO_BIN_EXE_oxwhisk")).without_throttles();
+    for (name, value) in settings {
+        options = options.variable(name, value);
+    }
+    let server = options.start().unwrap();
     let node = |code: &str, annotations: Value| json!({"exec": {"kind": "nodejs:default", "code": code}, "annotations": annotations});
     let page =
         "function main(args) { return { body: args, html: '<p>', text: 'x', statusCode: 201 } }";
@@ -102,13 +115,15 @@ fn fuzz(server: &TestServer, document: &str, key: &str, more: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn descriptions_are_valid() {
-    let server = start().await;
-    for document in DOCUMENTS {
-        let answer = server.client().get(document).await.unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("description.json");
-        std::fs::write(&file, answer.bytes()).unwrap();
-        run("openapi-spec-validator", &[file.to_str().unwrap()]);
+    for settings in [&[][..], &FLAGS[..]] {
+        let server = start_with(settings).await;
+        for document in DOCUMENTS {
+            let answer = server.client().get(document).await.unwrap();
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("description.json");
+            std::fs::write(&file, answer.bytes()).unwrap();
+            run("openapi-spec-validator", &[file.to_str().unwrap()]);
+        }
     }
 }
 
@@ -127,6 +142,14 @@ async fn fuzzer_with_a_wrong_key_finds_no_fault() {
     let server = start().await;
     let bounds = ["--seed", SEED, "--max-examples", "5"];
     fuzz(&server, DOCUMENTS[0], WRONG_KEY, &bounds);
+}
+
+/// rest-api §15, §16: the description is true for a server whose settings change what goes over the wire.
+#[tokio::test(flavor = "multi_thread")]
+async fn fuzzer_finds_no_fault_in_a_server_with_other_flags() {
+    let server = start_with(&FLAGS).await;
+    let bounds = ["--seed", SEED, "--max-examples", "10"];
+    fuzz(&server, DOCUMENTS[0], server.guest_key(), &bounds);
 }
 
 /// The report of a fault ends with the seed to repeat it with.

@@ -71,6 +71,23 @@ fn examples_print_result_logs_and_times() {
     }
 }
 
+/// rest-api §15: the levels are about what a server keeps; the log of this run comes from its record.
+#[test]
+fn log_is_printed_whatever_records_are_stored() {
+    let output = Command::new(env!("CARGO_BIN_EXE_oxwhisk"))
+        .args(["run", "hello.js"])
+        .env(
+            "OXWHISK_ACTIVATIONS_STORE_BLOCKING_RESULT_LEVEL",
+            "STORE_FAILURES",
+        )
+        .current_dir(EXAMPLES)
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{stderr}");
+    assert!(stderr.contains("stdout: greeting"), "{stderr}");
+}
+
 #[test]
 fn status_of_the_action_is_the_exit_code() {
     let folder = tempfile::tempdir().unwrap();

@@ -39,6 +39,7 @@ pub fn message(number: u64) -> Arc<ActivationMessage> {
         transid: TransactionId {
             id: format!("transaction-{number}").into(),
             start_ms: number,
+            extra_logging: false,
         },
         action: FullyQualifiedName::new(EntityPath::from(&name), EntityName::new("hello").unwrap()),
         revision: Some("7".to_owned()),

@@ -1,6 +1,7 @@
 //! What can be told only while no other test uses the way out.
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use oxwhisk_container::ContainerFactory as _;
 use oxwhisk_testing::eventually as eventually_in;
@@ -77,7 +78,9 @@ async fn creation_for_which_the_process_is_too_busy_is_refused_and_leaves_nothin
     kill_process(busy, Signal::STOP).unwrap();
     // Its queue fills up, also with what has ended meanwhile.
     let runtime = ready_at_once();
+    let began = Instant::now();
     let (refusal, mark) = loop {
+        assert!(began.elapsed() < MINUTE, "its queue has no end");
         let (spec, mark) = marked(spec(&runtime));
         match factory.create(spec).await {
             Ok(container) => container.destroy().await,

@@ -12,6 +12,7 @@ use oxwhisk_store::{ArtifactQuery, Collection, Scope};
 
 use super::edit::{CommonEdit, LateEdit, already_exists, check_size, count_reply, list_reply};
 use super::{Caller, EntityRef};
+use crate::config::FeatureFlags;
 use crate::controller::Controller;
 use crate::entities::{Stored, WhiskEntity};
 use crate::entitlement::Resource;
@@ -86,6 +87,7 @@ impl Controller {
     ) -> Result<Reply, ApiError> {
         let with_code = caller.request.query.flag("code", true)?;
         let name = action_name(&caller.namespace, entity.package.as_ref(), &entity.name);
+        self.action_may_be_read(caller, &name).await?;
         let resolved = self.resolve(&name).await?;
         if with_code {
             return Ok(Reply::json(self.whole_action(&name, resolved).await?));
@@ -156,18 +158,20 @@ impl Controller {
         }
         let now = self.clock.epoch_ms();
         let (action, replaces) = match existing {
-            None => (created(name, edit, &details, now)?, None),
+            None => {
+                let action = created(name, edit, &details, now, &self.config.features)?;
+                (action, None)
+            }
             Some(Stored {
                 entity: old,
                 revision,
             }) => (updated(old, edit, &details, now), Some(revision)),
         };
-        let whole = self.entities.with_code(&action).await?;
-        let whole = whole.ok_or_else(ApiError::conflict)?;
+        let whole = self.shown(&action).await?;
         self.entities
             .put(WhiskEntity::Action(action), replaces)
             .await?;
-        Ok(Reply::json(whole))
+        Ok(whole.map_or_else(Reply::ok, Reply::json))
     }
 
     /// `DELETE …/actions/[pkg/]{name}`
@@ -178,10 +182,18 @@ impl Controller {
     ) -> Result<Reply, ApiError> {
         let name = self.writable_name(caller, entity).await?;
         let stored = self.entities.require::<WhiskAction>(&name).await?;
-        let whole = self.entities.with_code(&stored.entity).await?;
-        let whole = whole.ok_or_else(ApiError::conflict)?;
+        let whole = self.shown(&stored.entity).await?;
         self.entities.delete(&name, &stored.revision).await?;
-        Ok(Reply::json(whole))
+        Ok(whole.map_or_else(Reply::deleted, Reply::json))
+    }
+
+    /// Returns an action with its code as the answer to a write shows it, if the deployment wants that (rest-api §15).
+    async fn shown(&self, action: &WhiskAction) -> Result<Option<Json>, ApiError> {
+        if !self.config.features.require_response_payload {
+            return Ok(None);
+        }
+        let whole = self.entities.with_code(action).await?;
+        whole.ok_or_else(ApiError::conflict).map(Some)
     }
 
     async fn read_action(self: &Arc<Self>, caller: &Caller<'_>) -> Result<ActionEdit, ApiError> {
@@ -335,6 +347,7 @@ fn created(
     edit: ActionEdit,
     details: &Details,
     now: u64,
+    features: &FeatureFlags,
 ) -> Result<WhiskAction, ApiError> {
     let exec = edit
         .exec
@@ -343,7 +356,7 @@ fn created(
     Ok(WhiskAction {
         namespace: name.path,
         name: name.name,
-        annotations: created_annotations(&annotations, exec.kind()),
+        annotations: created_annotations(&annotations, exec.kind(), features),
         parameters: own_parameters(&exec, edit.common.parameters.unwrap_or_default()),
         exec,
         limits: details.limits.apply(ActionLimits::default()),
@@ -397,11 +410,17 @@ fn own_parameters(exec: &Exec, given: Parameters) -> Parameters {
     [("_actions", Json::of(&names))].into_iter().collect()
 }
 
-/// A new action is not told the caller's key unless its request says something about it (entities §3.3).
-pub(crate) fn created_annotations(given: &Parameters, kind: &str) -> Parameters {
-    let given = match given.get("provide-api-key") {
-        Some(_) => given.clone(),
-        None => given.with("provide-api-key", Json::from(false)),
+/// A new action is not told the caller's key unless its request says something about it (entities §3.3), or the
+/// deployment wants it told (rest-api §15): an action without the annotation is.
+pub(crate) fn created_annotations(
+    given: &Parameters,
+    kind: &str,
+    features: &FeatureFlags,
+) -> Parameters {
+    let given = if features.require_api_key_annotation && given.get("provide-api-key").is_none() {
+        given.with("provide-api-key", Json::from(false))
+    } else {
+        given.clone()
     };
     given.with("exec", Json::from(kind))
 }

@@ -6,8 +6,8 @@ use http::{HeaderMap, StatusCode, header};
 use oxwhisk_bus::{SentActivation, TransactionId};
 use oxwhisk_entity::json::{JsonKind, Members};
 use oxwhisk_entity::{
-    ActivationId, ActivationResponse, EntityName, EntityPath, FullyQualifiedName, Json, Parameters,
-    Privilege, RuleLink, RuleStatus, WhiskActivation, WhiskTrigger,
+    ActivationId, ActivationResponse, Asked, EntityName, EntityPath, FullyQualifiedName, Json,
+    Parameters, Privilege, RuleLink, RuleStatus, WhiskActivation, WhiskTrigger,
 };
 use oxwhisk_store::Collection;
 use serde::Serialize;
@@ -17,7 +17,7 @@ use super::Caller;
 use super::edit::check_size;
 use crate::controller::Controller;
 use crate::entitlement::{self, Resource};
-use crate::http::{ApiError, Entity, Reply};
+use crate::http::{ApiError, EXTRA_LOGGING, Entity, Reply};
 use crate::invocation::{Accepted, Invocation};
 use crate::messages;
 
@@ -88,14 +88,19 @@ impl Controller {
             duration: None,
         };
         let written = write_down(unwritten);
-        if caller.identity.limits.store_activations == Some(false) {
-            written.await?;
-        } else {
+        let asked = Asked {
+            limits: &caller.identity.limits,
+            blocking: false,
+            extra_logging: caller.request.wants_extra_logging(),
+        };
+        if self.config.records.stores(asked, record.response.status) {
             // The record first: the store lets it wait for others, and takes it along with what it does not let wait.
             let stored = self.activations.store(Arc::new(record));
             let (stored, written) = tokio::join!(stored, written);
             stored?;
             written?;
+        } else {
+            written.await?;
         }
         let body = Json::from_canonical(format!("{{\"activationId\":\"{id}\"}}"));
         Ok(Reply::new(StatusCode::ACCEPTED, Entity::Json(body)).with_activation(id))
@@ -154,14 +159,14 @@ impl Controller {
         .await?;
         let size = payload.text().len() as u64;
         check_size("Request", size, self.payload_size(caller.identity))?;
-        let request = caller.request;
         let invocation = Invocation {
             user: Arc::clone(caller.identity),
             action: action.clone(),
             payload: payload.clone(),
+            // The original posts to itself, with the identifier and nothing more.
             transid: TransactionId {
-                id: Arc::clone(&request.id.text),
-                start_ms: request.start_ms,
+                extra_logging: false,
+                ..caller.request.transaction()
             },
             wait: None,
         };
@@ -204,11 +209,12 @@ fn payload(trigger: &WhiskTrigger, body: &Json, headers: &HeaderMap) -> Json {
     members.merged(body.members().unwrap_or_default()).to_json()
 }
 
-/// The headers by lower-case name, those of the body left out; of repeated ones the last.
+/// The headers by lower-case name, those of the body and of the platform left out; of repeated ones the last.
 fn headers_object(headers: &HeaderMap) -> Json {
+    let hidden = [header::CONTENT_TYPE, header::CONTENT_LENGTH, EXTRA_LOGGING];
     let mut members = Members::default();
     for (name, value) in headers {
-        if *name != header::CONTENT_TYPE && *name != header::CONTENT_LENGTH {
+        if !hidden.contains(name) {
             members.set(
                 name.to_string(),
                 Json::from(String::from_utf8_lossy(value.as_bytes()).as_ref()),

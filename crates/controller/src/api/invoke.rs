@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use oxwhisk_bus::TransactionId;
 use oxwhisk_entity::json::JsonKind;
 use oxwhisk_entity::{Json, ResponseStatus, WhiskActivation};
 
@@ -14,9 +13,6 @@ use crate::controller::Controller;
 use crate::http::{ApiError, Entity, Query, Reply};
 use crate::invocation::{Invocation, Outcome, action_name};
 use crate::messages;
-
-/// Longest wait of a blocking invocation, in milliseconds.
-const MAX_WAIT_MS: u64 = 60_000;
 
 impl Controller {
     pub(crate) async fn post_action(
@@ -32,7 +28,7 @@ impl Controller {
         )?;
         let blocking = request.query.flag("blocking", false)?;
         let only_result = request.query.flag("result", false)?;
-        let wait = wait_of(&request.query)?;
+        let wait = wait_of(&request.query, self.config.max_blocking_wait)?;
         let payload = request.optional_json().await?;
         if payload.kind() != JsonKind::Object {
             return Err(ApiError::malformed("JSON object expected"));
@@ -46,10 +42,7 @@ impl Controller {
             user: Arc::clone(caller.identity),
             action: name,
             payload,
-            transid: TransactionId {
-                id: Arc::clone(&request.id.text),
-                start_ms: request.start_ms,
-            },
+            transid: request.transaction(),
             wait: blocking.then_some(wait),
         };
         match self.invoke_resolved(resolved, invocation).await? {
@@ -62,14 +55,15 @@ impl Controller {
     }
 }
 
-fn wait_of(query: &Query) -> Result<Duration, ApiError> {
+/// How long the caller waits: what it asks for, at most `max`.
+fn wait_of(query: &Query, max: Duration) -> Result<Duration, ApiError> {
     let Some(text) = query.get("timeout") else {
-        return Ok(Duration::from_millis(MAX_WAIT_MS));
+        return Ok(max);
     };
-    match text.parse::<u64>() {
-        Ok(ms @ 1..=MAX_WAIT_MS) => Ok(Duration::from_millis(ms)),
+    match text.parse().map(Duration::from_millis) {
+        Ok(wait) if !wait.is_zero() && wait <= max => Ok(wait),
         _ => {
-            let text = messages::bad_parameter("timeout", messages::BAD_TIMEOUT);
+            let text = messages::bad_parameter("timeout", &messages::bad_timeout(max.as_millis()));
             Err(ApiError::rejection(StatusCode::BAD_REQUEST, text))
         }
     }

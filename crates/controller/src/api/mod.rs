@@ -3,6 +3,7 @@
 mod actions;
 mod activations;
 mod edit;
+mod execute_only;
 mod fire;
 mod info;
 mod invoke;

@@ -50,6 +50,7 @@ impl Controller {
             .require::<WhiskPackage>(&package_name(caller, name))
             .await?
             .entity;
+        self.package_may_be_read(caller, &package)?;
         let provider = match &package.binding {
             None => package.path(),
             Some(binding) => {
@@ -150,11 +151,12 @@ impl Controller {
             }
         };
         package.annotations = with_binding(&package.annotations, package.binding.as_ref());
-        let shown = package.to_api();
+        let shown = self.config.features.require_response_payload;
+        let shown = shown.then(|| package.to_api());
         self.entities
             .put(WhiskEntity::Package(package), replaces)
             .await?;
-        Ok(Reply::json(shown))
+        Ok(shown.map_or_else(Reply::ok, Reply::json))
     }
 
     /// `DELETE …/packages/{name}`
@@ -181,6 +183,9 @@ impl Controller {
             }
         }
         self.entities.delete(&full_name, &stored.revision).await?;
+        if !self.config.features.require_response_payload {
+            return Ok(Reply::deleted());
+        }
         Ok(Reply::json(stored.entity.to_api()))
     }
 

@@ -4,7 +4,7 @@
 //! tests hold them against each other.
 
 use oxwhisk_entity::{Bound, Json};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::config::ControllerConfig;
 
@@ -15,7 +15,14 @@ const SERVER: &str = include_str!("server.json");
 /// A page that shows the document that its parameter `url` names, for people.
 pub(crate) const PAGE: &str = include_str!("page.html");
 
-/// Returns the description of the REST API with the kinds and limits of this server filled in.
+/// The paths whose writes and removals may answer without the entity (rest-api §15).
+const WRITTEN: [&str; 3] = [
+    "/namespaces/{namespace}/actions/{name}",
+    "/namespaces/{namespace}/actions/{package}/{name}",
+    "/namespaces/{namespace}/packages/{name}",
+];
+
+/// Returns the description of the REST API with the kinds, limits and feature flags of this server filled in.
 pub(crate) fn api(config: &ControllerConfig) -> Json {
     let mut document = parsed(API);
     let limits = &config.limits.action;
@@ -35,7 +42,68 @@ pub(crate) fn api(config: &ControllerConfig) -> Json {
         "/definitions/ExecInput/properties/kind/enum",
         kinds(config).into(),
     );
+    fill_wait(&mut document, config);
+    if !config.features.require_response_payload {
+        for path in WRITTEN {
+            leave_payload_out(&mut document, path);
+        }
+    }
     Json::of(&document)
+}
+
+/// How long an invocation may be waited for, in both places where that can be asked for.
+fn fill_wait(document: &mut Value, config: &ControllerConfig) {
+    let max = json!(u64::try_from(config.max_blocking_wait.as_millis()).unwrap_or(u64::MAX));
+    for path in WRITTEN {
+        let parameters =
+            operation(document, path, "post").and_then(|post| post.get_mut("parameters"));
+        let parameters = parameters
+            .and_then(Value::as_array_mut)
+            .into_iter()
+            .flatten();
+        for parameter in parameters.filter(|found| found.get("name") == Some(&json!("timeout"))) {
+            fill(parameter, "/maximum", max.clone());
+            fill(parameter, "/default", max.clone());
+        }
+    }
+}
+
+/// A write answers a text, a removal nothing. Neither is a matter of `Accept`.
+fn leave_payload_out(document: &mut Value, path: &str) {
+    if let Some(put) = operation(document, path, "put") {
+        fill(put, "/produces", json!(["application/json", "text/plain"]));
+        fill(
+            put,
+            "/responses/200/description",
+            json!("It was written. The text `OK`."),
+        );
+        fill(put, "/responses/200/schema", json!({"type": "string"}));
+        responses(put, |responses| drop(responses.remove("406")));
+    }
+    if let Some(delete) = operation(document, path, "delete") {
+        // A media type would be said of the answer without a body too.
+        if let Some(members) = delete.as_object_mut() {
+            members.remove("produces");
+        }
+        responses(delete, |responses| {
+            responses.remove("406");
+            if let Some(Value::Object(mut gone)) = responses.remove("200") {
+                gone.remove("schema");
+                gone.insert("description".to_owned(), json!("It was deleted."));
+                responses.insert("204".to_owned(), gone.into());
+            }
+        });
+    }
+}
+
+fn operation<'a>(document: &'a mut Value, path: &str, method: &str) -> Option<&'a mut Value> {
+    document.get_mut("paths")?.get_mut(path)?.get_mut(method)
+}
+
+fn responses(operation: &mut Value, change: impl FnOnce(&mut Map<String, Value>)) {
+    if let Some(Value::Object(responses)) = operation.get_mut("responses") {
+        change(responses);
+    }
 }
 
 /// Returns the description of the server's own endpoints.

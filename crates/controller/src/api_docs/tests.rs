@@ -1,11 +1,13 @@
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use http::Method;
 use oxwhisk_bus::{ControllerId, InvokerId};
-use oxwhisk_entity::ExecManifest;
+use oxwhisk_entity::{ExecManifest, RecordKeeping};
 
 use super::*;
-use crate::config::{BuildInfo, Limits};
+use crate::config::{BuildInfo, DEFAULT_BLOCKING_WAIT, FeatureFlags, Limits};
+use crate::http::ApiHosts;
 use crate::router::{ActivationPart, ApiPath, Call, PublicCall, ServerCall, Verb, is_exotic};
 use crate::web::WebPath;
 
@@ -63,11 +65,15 @@ fn config() -> ControllerConfig {
             user_memory: "1 B".to_owned(),
         },
         limits,
+        features: FeatureFlags::default(),
+        records: RecordKeeping::default(),
+        max_blocking_wait: DEFAULT_BLOCKING_WAIT,
         manifest: ExecManifest::parse(manifest).unwrap(),
         build: BuildInfo {
             date: String::new(),
             number: String::new(),
         },
+        api_hosts: ApiHosts::default(),
     }
 }
 
@@ -221,6 +227,73 @@ fn kinds_and_limits_of_the_server_are_filled_in() {
     assert_eq!(bounds("timeout"), (json!(100), json!(300_000)));
     assert_eq!(bounds("logs"), (json!(0), json!(10)));
     assert_eq!(bounds("concurrency"), (json!(1), json!(1)));
+}
+
+fn filled(config: &ControllerConfig) -> Value {
+    serde_json::from_str(api(config).text()).unwrap()
+}
+
+/// Method and path of what a server answers otherwise than the default says, and the status of its success.
+fn successes(document: &Value) -> BTreeSet<(String, String, String)> {
+    let mut found = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for method in ["put", "delete"] {
+            for (status, answer) in item[method]["responses"].as_object().into_iter().flatten() {
+                if status.starts_with('2') {
+                    let says = format!("{status} {}", answer["schema"]);
+                    found.insert((method.to_owned(), path.clone(), says));
+                }
+            }
+        }
+    }
+    found
+}
+
+/// rest-api §15
+#[test]
+fn answers_without_payload_are_described_where_the_server_gives_them() {
+    let with = successes(&filled(&config()));
+    assert_eq!(with, successes(&parsed(API)));
+    let mut config = config();
+    config.features.require_response_payload = false;
+    let document = filled(&config);
+    let without = successes(&document);
+    for path in WRITTEN {
+        let says = |method: &str, says: &str| (method.to_owned(), path.to_owned(), says.to_owned());
+        assert!(without.contains(&says("put", r#"200 {"type":"string"}"#)));
+        assert!(without.contains(&says("delete", "204 null")));
+        assert_eq!(
+            document["paths"][path]["put"]["produces"],
+            json!(["application/json", "text/plain"])
+        );
+    }
+    assert_eq!(without.difference(&with).count(), 2 * WRITTEN.len());
+    assert_eq!(with.difference(&without).count(), 2 * WRITTEN.len());
+}
+
+/// rest-api §15
+#[test]
+fn longest_wait_of_the_server_is_filled_in() {
+    let mut config = config();
+    for (wait, ms) in [
+        (DEFAULT_BLOCKING_WAIT, 60_000),
+        (Duration::from_millis(1500), 1500),
+    ] {
+        config.max_blocking_wait = wait;
+        let document = filled(&config);
+        for path in &WRITTEN[..2] {
+            let parameters = document["paths"][path]["post"]["parameters"].as_array();
+            let timeout = parameters
+                .unwrap()
+                .iter()
+                .find(|parameter| parameter["name"] == "timeout")
+                .unwrap();
+            assert_eq!(
+                (&timeout["maximum"], &timeout["default"]),
+                (&json!(ms), &json!(ms))
+            );
+        }
+    }
 }
 
 fn references(value: &Value, found: &mut BTreeSet<String>) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use oxwhisk_bus::Durability;
 use oxwhisk_entity::json::JsonKind;
-use oxwhisk_entity::{ActivationId, Json, WhiskActivation};
+use oxwhisk_entity::{ActivationId, Exec, Json, WhiskActivation};
 
 use super::{Composite, Session};
 use crate::controller::Controller;
@@ -43,17 +43,23 @@ impl Controller {
         if parent.depth >= self.config.limits.sequence_length {
             return Err(StepError::TooDeep);
         }
+        // Of nested ones only a composition that is a step of a sequence counts as waited for, as in the original.
+        let blocking = matches!(parent.resolved.action.exec, Exec::Sequence(_))
+            && matches!(resolved.action.exec, Exec::Code(_));
         let composite = Composite {
             id: ActivationId::new(self.clock.epoch_ms(), rand::random()),
             resolved: Arc::new(resolved),
             cause: Some(parent.id),
             start_ms: self.clock.epoch_ms(),
             depth: parent.depth + 1,
+            blocking,
         };
         // Boxed, for a part may be made of parts itself.
         let activation = Box::pin(self.carry_out(&composite, payload, session)).await;
         let activation = Arc::new(activation);
-        self.keep_record(Arc::clone(&activation), session);
+        if self.leaves_record(&composite, session, &activation) {
+            self.keep_record(Arc::clone(&activation));
+        }
         Ok(activation)
     }
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use oxwhisk_bus::{ActivationMessage, Durability, SentActivation, TransactionId};
-use oxwhisk_entity::{ActivationId, Exec, Identity, Json, WhiskActivation};
+use oxwhisk_entity::{ActivationId, Asked, Exec, Identity, Json, WhiskActivation};
 use tokio::sync::oneshot;
 
 use crate::controller::Controller;
@@ -76,6 +76,8 @@ struct Composite {
     start_ms: u64,
     /// How many sequences and compositions it is nested in.
     depth: u32,
+    /// Whether it counts as one whose caller waits for the result, where it is decided if its record is stored.
+    blocking: bool,
 }
 
 impl ResolvedAction {
@@ -104,10 +106,11 @@ impl Controller {
             cause: None,
             start_ms: self.clock.epoch_ms(),
             depth: 0,
+            blocking: call.wait.is_some(),
         };
         let id = composite.id;
         let session = Arc::new(Session::new(call.user, call.transid));
-        let message = self.promise(&composite, &session, call.wait.is_some());
+        let message = self.promise(&composite, &session);
         let durability = if call.wait.is_some() {
             Durability::Volatile
         } else {
@@ -127,9 +130,13 @@ impl Controller {
                     .carry_out(&composite, call.payload, &session)
                     .await,
             );
-            controller
-                .finish_composite(activation, &session, kept.as_ref(), sender)
-                .await;
+            if controller.leaves_record(&composite, &session, &activation) {
+                controller.finish_recorded(activation, sender).await;
+            } else {
+                controller
+                    .finish_unrecorded(activation, kept.as_ref(), sender)
+                    .await;
+            }
         });
         let Some(wait) = call.wait else {
             return Ok(Outcome::Accepted(id));
@@ -167,34 +174,53 @@ impl Controller {
         }
     }
 
+    /// Returns whether the record of a composite that has ended is stored. Source: rest-api §15.
+    fn leaves_record(
+        &self,
+        composite: &Composite,
+        session: &Session,
+        activation: &WhiskActivation,
+    ) -> bool {
+        let asked = Asked {
+            limits: &session.user.limits,
+            blocking: composite.blocking,
+            extra_logging: session.transid.extra_logging,
+        };
+        let status = activation.response.status;
+        self.config.records.stores(asked, status)
+    }
+
     /// Stores the record of a step that is a composite itself; the next step does not wait for that.
-    fn keep_record(self: &Arc<Self>, activation: Arc<WhiskActivation>, session: &Session) {
-        if session.user.limits.store_activations == Some(false) {
-            return;
-        }
+    fn keep_record(self: &Arc<Self>, activation: Arc<WhiskActivation>) {
         let controller = Arc::clone(self);
         self.tasks
             .spawn(async move { controller.store_record(activation).await });
     }
 
-    /// Hands the result of a composite out as soon as its record can be read, and sees to it that the record
-    /// is stored.
-    async fn finish_composite(
+    /// Hands the result of a composite out, and sees to it that nothing of it is left: what stays on the bus would be
+    /// recorded as interrupted by the next process.
+    async fn finish_unrecorded(
         &self,
         activation: Arc<WhiskActivation>,
-        session: &Session,
         held: &dyn SentActivation,
         result: oneshot::Sender<Arc<WhiskActivation>>,
     ) {
         let id = activation.activation_id;
-        if session.user.limits.store_activations == Some(false) {
-            // The caller may have stopped waiting.
-            let _unheard = result.send(activation);
-            if let Err(error) = held.release().await {
-                tracing::error!(activation_id = %id, %error, "activation stays on the bus");
-            }
-            return;
-        }
+        // The caller may have stopped waiting.
+        let _unheard = result.send(activation);
+        self.insist(id, "activation was not taken off the bus", || {
+            held.release()
+        })
+        .await;
+    }
+
+    /// Hands the result of a composite out as soon as its record can be read, and sees to it that the record
+    /// is stored.
+    async fn finish_recorded(
+        &self,
+        activation: Arc<WhiskActivation>,
+        result: oneshot::Sender<Arc<WhiskActivation>>,
+    ) {
         let mut storing = std::pin::pin!(self.store_record(Arc::clone(&activation)));
         // The first poll makes the record readable; being durable is not waited for before the answer.
         let is_stored = tokio::select! {
@@ -212,10 +238,23 @@ impl Controller {
     /// Stores a record, again and again until the store takes it: a promised record is not given up while this
     /// process lives, and after it the journal stands for it.
     async fn store_record(&self, activation: Arc<WhiskActivation>) {
+        let id = activation.activation_id;
+        self.insist(id, "record was not stored", || {
+            self.activations.store(Arc::clone(&activation))
+        })
+        .await;
+    }
+
+    /// Tries until it is done, further and further apart. No sequence or composition begins meanwhile.
+    async fn insist<E: std::error::Error, F: Future<Output = Result<(), E>>>(
+        &self,
+        id: ActivationId,
+        failure: &str,
+        attempt: impl Fn() -> F,
+    ) {
         let mut pause = RECORD_RETRY;
-        while let Err(error) = self.activations.store(Arc::clone(&activation)).await {
-            let id = activation.activation_id;
-            tracing::error!(activation_id = %id, %error, "record was not stored, trying again");
+        while let Err(error) = attempt().await {
+            tracing::error!(activation_id = %id, %error, "{failure}, trying again");
             self.unstored.fetch_add(1, Ordering::Relaxed);
             tokio::time::sleep(pause).await;
             self.unstored.fetch_sub(1, Ordering::Relaxed);
@@ -224,12 +263,7 @@ impl Controller {
     }
 
     /// What stands on the bus for a composite, so that a crash leaves a record of it.
-    fn promise(
-        &self,
-        composite: &Composite,
-        session: &Session,
-        blocking: bool,
-    ) -> Arc<ActivationMessage> {
+    fn promise(&self, composite: &Composite, session: &Session) -> Arc<ActivationMessage> {
         let resolved = &composite.resolved;
         let mut action = resolved.action.qualified_name();
         action.version = Some(resolved.action.version);
@@ -241,7 +275,7 @@ impl Controller {
             user: Arc::clone(&session.user),
             activation_id: composite.id,
             root_controller_index: self.config.id.clone(),
-            blocking,
+            blocking: composite.blocking,
             content: None,
             init_args: Vec::new(),
             locked_args: Json::empty_object(),

@@ -9,6 +9,8 @@ use http::header::{
 
 /// Header of the transaction id.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Header that asks for extra logging, and so for a record whatever comes of the request. No action gets it.
+pub(crate) const EXTRA_LOGGING: HeaderName = HeaderName::from_static("x-ow-extra-logging");
 /// Header of the activation that an answer is about.
 pub(crate) const ACTIVATION_ID: HeaderName = HeaderName::from_static("x-openwhisk-activation-id");
 

@@ -2,6 +2,7 @@
 
 mod error;
 mod headers;
+mod hosts;
 mod list;
 mod negotiation;
 mod pretty;
@@ -11,7 +12,8 @@ mod request;
 mod target;
 
 pub(crate) use error::{ApiError, ErrorForm, Fault};
-pub(crate) use headers::{Cors, RequestId};
+pub(crate) use headers::{Cors, EXTRA_LOGGING, RequestId};
+pub use hosts::{ApiHosts, HostName, HostNameError};
 pub(crate) use list::{Element, List, ResponseBody};
 pub(crate) use negotiation::{accepts_type, accepts_utf8};
 pub(crate) use pretty::pretty;

@@ -72,6 +72,11 @@ impl Reply {
         Self::new(StatusCode::OK, Entity::Reason)
     }
 
+    /// 204: what was asked for is gone, and that is all.
+    pub(crate) fn deleted() -> Self {
+        Self::new(StatusCode::NO_CONTENT, Entity::Empty)
+    }
+
     /// 200 with a text.
     pub(crate) fn text(text: &str) -> Self {
         Self::new(StatusCode::OK, Entity::Text(text.to_owned()))

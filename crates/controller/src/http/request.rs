@@ -1,10 +1,13 @@
 //! One request, read whole.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, header};
+use oxwhisk_bus::TransactionId;
 use oxwhisk_entity::Json;
 
-use super::{ApiError, Query, RequestId};
+use super::{ApiError, EXTRA_LOGGING, Query, RequestId};
 use crate::serve::Origin;
 use crate::{large, messages};
 
@@ -22,6 +25,22 @@ pub(crate) struct Request {
 }
 
 impl Request {
+    /// Returns what ties the activations that come of this request together.
+    pub(crate) fn transaction(&self) -> TransactionId {
+        TransactionId {
+            id: Arc::clone(&self.id.text),
+            start_ms: self.start_ms,
+            extra_logging: self.wants_extra_logging(),
+        }
+    }
+
+    /// Returns whether the request asks for extra logging.
+    pub(crate) fn wants_extra_logging(&self) -> bool {
+        self.headers
+            .get(EXTRA_LOGGING)
+            .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"on"))
+    }
+
     /// Reads a body that must be JSON. Source: rest-api §6.3.
     pub(crate) async fn json(&self) -> Result<Json, ApiError> {
         self.check_json_type()?;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::Query;
+use super::hosts::web_path;
 
 /// Longest target that is accepted, in bytes.
 const MAX_TARGET: usize = 8192;
@@ -26,7 +27,8 @@ pub(crate) enum TargetError {
 }
 
 impl Target {
-    pub(crate) fn parse(uri: &http::Uri) -> Result<Self, TargetError> {
+    /// Takes a target apart. On the host of a namespace its path is that of a web action there.
+    pub(crate) fn parse(uri: &http::Uri, namespace: Option<&str>) -> Result<Self, TargetError> {
         let text = uri
             .path_and_query()
             .map_or("/", http::uri::PathAndQuery::as_str);
@@ -38,7 +40,10 @@ impl Target {
             .split_once('?')
             .map_or((text, None), |(path, query)| (path, Some(query)));
         Ok(Self {
-            path: resolve_dots(path),
+            path: match namespace {
+                None => resolve_dots(path),
+                Some(namespace) => web_path(namespace, path),
+            },
             query: Query::parse(query),
         })
     }
@@ -163,7 +168,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Target, TargetError> {
-        Target::parse(&text.parse().unwrap())
+        Target::parse(&text.parse().unwrap(), None)
     }
 
     /// observed.md, rest-api §5.4; recordings `actions-faults/name-malformed-percent`.

@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::{HeaderName, header};
+use http::header;
 use oxwhisk_entity::Json;
 use oxwhisk_entity::json::Members;
 
 use super::media::MediaType;
-use crate::http::{ApiError, Query, Request};
+use crate::http::{ApiError, EXTRA_LOGGING, Query, Request};
 
 /// Arguments that only the platform gives.
 const RESERVED: [&str; 6] = [
@@ -21,9 +21,6 @@ const RESERVED: [&str; 6] = [
     "__ow_query",
     "__ow_body",
 ];
-
-/// Header that asks for more logs; it is for the platform and never shown.
-const EXTRA_LOGGING: HeaderName = HeaderName::from_static("x-ow-extra-logging");
 
 /// What an action is told of a request.
 #[derive(Debug)]

@@ -1,10 +1,8 @@
 //! `ANY /api/v1/web/{namespace}/{package or default}/{action}…`. Source: invocation §9.2.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::{HeaderMap, Method, StatusCode, header};
-use oxwhisk_bus::TransactionId;
 use oxwhisk_entity::json::JsonKind;
 use oxwhisk_entity::{Identity, Json, Privilege, ResponseStatus, WhiskActivation};
 use oxwhisk_store::Collection;
@@ -18,9 +16,6 @@ use crate::entitlement::{self, Resource};
 use crate::http::{ApiError, Cors, Entity, Reply, Request};
 use crate::invocation::{Invocation, Outcome, ResolvedAction};
 use crate::messages;
-
-/// How long a web action is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Controller {
     /// Answers a request to a web action: it runs on behalf of the owner of its namespace, whoever asks.
@@ -56,11 +51,8 @@ impl Controller {
             user: owner,
             action: path.action_name(),
             payload,
-            transid: TransactionId {
-                id: Arc::clone(&request.id.text),
-                start_ms: request.start_ms,
-            },
-            wait: Some(PATIENCE),
+            transid: request.transaction(),
+            wait: Some(self.config.max_blocking_wait),
         };
         let outcome = self.invoke_resolved(resolved, invocation).await;
         match outcome.map_err(|error| error.of_web(cors))? {

@@ -5,6 +5,7 @@ mod description;
 mod entities;
 mod feeds;
 mod fires;
+mod hosts;
 mod invocations;
 mod lists;
 mod namespaces;

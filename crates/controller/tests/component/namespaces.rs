@@ -1,8 +1,12 @@
 //! Namespaces: who owns them and what they may use.
 
+use std::time::Duration;
+
+use oxwhisk_bus::embedded::Journal as _;
 use oxwhisk_controller::Limits;
 use oxwhisk_entity::UserLimits;
 use oxwhisk_store::{Subject, SubjectNamespace, SubjectStore as _};
+use oxwhisk_testing::eventually;
 use serde_json::{Value, json};
 
 use crate::support::Harness;
@@ -10,6 +14,7 @@ use crate::support::Harness;
 const LIMITS: &str = "/api/v1/namespaces/_/limits";
 /// How long an identity is believed, and a little more.
 const BELIEVED_MS: u64 = 1_001;
+const DEADLINE: Duration = Duration::from_secs(20);
 
 async fn limits(harness: &Harness) -> Value {
     harness.client.get(LIMITS).await.unwrap().json().unwrap()
@@ -96,6 +101,63 @@ async fn records_are_not_kept_for_a_namespace_that_wants_none() {
         .await
         .unwrap();
     assert_eq!(record.status(), 404);
+}
+
+/// rest-api §15: what stayed in the journal would be recorded by the next process.
+#[tokio::test(flavor = "multi_thread")]
+async fn sequence_without_a_record_is_taken_out_of_the_journal_however_often_that_fails() {
+    let harness = Harness::start(Limits::default()).await;
+    let path = |rest: &str| format!("/api/v1/namespaces/_/{rest}");
+    for (rest, exec) in [
+        (
+            "actions/a",
+            json!({"kind": "nodejs:20", "code": "some text"}),
+        ),
+        (
+            "actions/s",
+            json!({"kind": "sequence", "components": ["/_/a"]}),
+        ),
+    ] {
+        let answer = harness
+            .client
+            .put(&path(rest), &json!({"exec": exec}))
+            .await;
+        assert_eq!(answer.unwrap().status(), 200);
+    }
+    let own = UserLimits {
+        store_activations: Some(false),
+        ..UserLimits::default()
+    };
+    harness.store.put_limits("guest", Some(&own)).await.unwrap();
+    harness.clock.advance(BELIEVED_MS);
+    let mut feed = harness.feed().await;
+    let invoke = async || {
+        let answer = harness.client.post(&path("actions/s"), &json!({})).await;
+        answer.unwrap()
+    };
+    let accepted = invoke().await;
+    assert_eq!(accepted.status(), 202, "{}", accepted.text());
+    let step = feed.next().await.unwrap();
+    harness.journal.set_failing(true);
+    harness.complete(step.as_ref(), "{}").await;
+    let tried_again = eventually(DEADLINE, async || {
+        (harness.journal.refusals() > 1).then_some(())
+    });
+    tried_again.await.unwrap();
+    assert_eq!(harness.journal.unfinished().await.unwrap().len(), 1);
+    harness.journal.set_failing(false);
+    let taken_out = eventually(DEADLINE, async || {
+        let left = harness.journal.unfinished().await.unwrap();
+        left.is_empty().then_some(())
+    });
+    taken_out.await.unwrap();
+    let id = accepted.json().unwrap()["activationId"].clone();
+    let record = path(&format!("activations/{}", id.as_str().unwrap()));
+    assert_eq!(harness.client.get(&record).await.unwrap().status(), 404);
+    let works = eventually(DEADLINE, async || {
+        (invoke().await.status() == 202).then_some(())
+    });
+    works.await.unwrap();
 }
 
 /// entities §11: a subject may have several namespaces, each with a key of its own; blocked, it has none.

@@ -11,10 +11,13 @@ use oxwhisk_bus::{
     Acknowledgement, ActivationFeed, ActivationMessage, ControllerId, Delivery, InvokerId,
     MessageBus,
 };
-use oxwhisk_controller::{BuildInfo, Clock, Controller, ControllerConfig, Limits, Origin, Stores};
+use oxwhisk_controller::{
+    ApiHosts, BuildInfo, Clock, Controller, ControllerConfig, DEFAULT_BLOCKING_WAIT, FeatureFlags,
+    Limits, Origin, Stores,
+};
 use oxwhisk_entity::{
     ActivationResponse, EntityPath, Exec, ExecManifest, FullyQualifiedName, Json, Parameters,
-    SemVer, WhiskAction, WhiskActivation,
+    RecordKeeping, SemVer, WhiskAction, WhiskActivation,
 };
 use oxwhisk_store::embedded::{EmbeddedConfig as StoreConfig, EmbeddedStore};
 use oxwhisk_store::{
@@ -91,11 +94,15 @@ impl Harness {
             id: ControllerId("0".into()),
             invoker: invoker.clone(),
             limits,
+            features: FeatureFlags::default(),
+            records: RecordKeeping::default(),
+            max_blocking_wait: DEFAULT_BLOCKING_WAIT,
             manifest: ExecManifest::parse(KINDS).unwrap(),
             build: BuildInfo {
                 date: String::new(),
                 number: String::new(),
             },
+            api_hosts: ApiHosts::from_iter(["localhost".parse().unwrap()]),
         };
         let stores = Stores {
             artifacts: artifacts(store.clone()),

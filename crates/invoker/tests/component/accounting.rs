@@ -4,9 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use oxwhisk_container::{ContainerError, CreateError, LogOutcome};
+use oxwhisk_entity::{RecordKeeping, StoreLevel};
 use proptest::prelude::*;
 
-use crate::support::{ActionSpec, Harness, MessageSpec, id, response};
+use crate::support::{ActionSpec, DeliveryEvent, Harness, MessageSpec, eventually, id, response};
 
 /// What happens at random, one after the other.
 #[derive(Debug, Clone, Copy)]
@@ -146,5 +147,40 @@ proptest! {
     fn every_activation_has_one_outcome(seed in any::<u64>(), moves in moves()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(live(seed, moves));
+    }
+}
+
+/// rest-api §15: what is not stored is taken off the bus without a record, and acknowledged all the same.
+#[tokio::test]
+async fn level_of_the_way_it_was_asked_for_decides_whether_a_record_is_stored() {
+    let records = RecordKeeping {
+        blocking: StoreLevel::Always,
+        non_blocking: StoreLevel::FailuresNotApplicationErrors,
+    };
+    let it = Harness::start_with(512, |config| config.records = records, "[]");
+    it.put(&ActionSpec::new("guest/a"));
+    for (number, answer, blocking, is_stored) in [
+        (1, (200, "{}"), true, true),
+        (2, (200, "{}"), false, false),
+        (3, (200, r#"{"error":1}"#), true, true),
+        (4, (200, r#"{"error":1}"#), false, false),
+        (5, (502, "{}"), false, true),
+    ] {
+        let (status, entity) = answer;
+        it.factory.on_run(move |_, _| response(status, entity));
+        let message = MessageSpec::new(number, "guest/a");
+        it.deliver(if blocking {
+            message.blocking()
+        } else {
+            message
+        });
+        eventually("it is complete", || it.bus.is_complete(id(number))).await;
+        assert_eq!(it.records.find(id(number)).is_some(), is_stored, "{number}");
+        let last = if is_stored {
+            DeliveryEvent::Recorded
+        } else {
+            DeliveryEvent::Finished
+        };
+        assert_eq!(it.bus.events(id(number)).last(), Some(&last), "{number}");
     }
 }

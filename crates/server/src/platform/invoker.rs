@@ -151,6 +151,7 @@ fn config(settings: &Settings, id: InvokerId, port: u16) -> InvokerConfig {
             format!("http://127.0.0.1:{port}"),
         )]),
         limits: settings.limits.action,
+        records: settings.records,
         response: ResponseLimit {
             max: payload,
             truncation: payload,

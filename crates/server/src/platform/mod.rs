@@ -232,11 +232,15 @@ fn controller_config(
         id: ControllerId("0".into()),
         invoker: invoker.clone(),
         limits: settings.limits.clone(),
+        features: settings.features,
+        records: settings.records,
+        max_blocking_wait: settings.max_blocking_wait,
         manifest: kinds.manifest.clone(),
         build: BuildInfo {
             date: env!("BUILT_AT").to_owned(),
             number: env!("CARGO_PKG_VERSION").to_owned(),
         },
+        api_hosts: settings.api_hosts.clone(),
     }
 }
 

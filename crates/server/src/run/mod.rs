@@ -86,6 +86,7 @@ async fn invoke(
     let transid = TransactionId {
         id: "run".into(),
         start_ms: platform.epoch_ms(),
+        extra_logging: true,
     };
     let invocation = Invocation {
         user,

@@ -34,6 +34,11 @@ pub(crate) const SETTINGS: &[Key] = &[
         "TCP port on the loopback address. 0 picks a free one.",
     ),
     key(
+        "api_hosts",
+        "localhost",
+        "Names of this server, separated by commas, below which each namespace has a host of its own for its web actions: with `localhost`, `http://guest.localhost:3233/…` is `/api/v1/web/guest/…`. Empty: none has.",
+    ),
+    key(
         "data_dir",
         "",
         "Folder for the database and all else that is kept. Empty: `oxwhisk` below `$XDG_STATE_HOME`, or below `~/.local/state`.",
@@ -47,6 +52,31 @@ pub(crate) const SETTINGS: &[Key] = &[
         "workers",
         "1",
         "Threads that serve requests. On two cores one was best (docs/performance.md); containers are processes of their own.",
+    ),
+    key(
+        "busy_poll",
+        "true",
+        "Whether the thread that serves may look for events for a moment (100 µs at most) instead of going to sleep, where that answers requests that follow each other closely sooner (docs/performance.md). Without effect for several `workers`.",
+    ),
+    key(
+        "controller.max_wait_for_blocking_activation",
+        "60s",
+        "Longest wait of a blocking invocation, the most that its `timeout` may ask for, and how long a web action may take; then the identifier is answered. 0s answers it at once. OpenWhisk: `whisk.controller.activation.max-wait-for-blocking-activation`.",
+    ),
+    key(
+        "feature_flags.require_response_payload",
+        "true",
+        "Whether PUT and DELETE of actions and packages answer the entity; `false` answers `200` with the text `OK`, and `204`. OpenWhisk: `whisk.feature-flags.require-response-payload`.",
+    ),
+    key(
+        "feature_flags.require_api_key_annotation",
+        "true",
+        "Whether new actions that say nothing about it get the annotation `provide-api-key: false`; `false` gives every such action the caller's key. OpenWhisk: `whisk.feature-flags.require-api-key-annotation`.",
+    ),
+    key(
+        "shared_packages_execute_only",
+        "false",
+        "Whether shared packages and the actions in them can only be used by other namespaces: `GET` of one answers `403`. OpenWhisk: `whisk.shared-packages-execute-only`.",
     ),
     key(
         "limits.invocations_per_minute",
@@ -165,5 +195,20 @@ pub(crate) const SETTINGS: &[Key] = &[
         "activations.retention_size",
         "10GB",
         "Size of all activation records above which the oldest are removed. 0B keeps them.",
+    ),
+    key(
+        "activations.store_blocking_result_level",
+        "STORE_ALWAYS",
+        "Which records of blocking activations are stored: `STORE_ALWAYS`, `STORE_FAILURES` (no successes) or `STORE_FAILURES_NOT_APPLICATION_ERRORS` (nor errors that the action reported). A request with the header `X-OW-EXTRA-LOGGING: on` is always recorded. OpenWhisk: `whisk.activation.store-blocking-result-level`.",
+    ),
+    key(
+        "activations.store_non_blocking_result_level",
+        "STORE_ALWAYS",
+        "The same for all other activations, those of triggers and rules among them. OpenWhisk: `whisk.activation.store-non-blocking-result-level`.",
+    ),
+    key(
+        "activations.disable_store_result",
+        "false",
+        "Deprecated: `true` stands for `STORE_FAILURES` where `activations.store_blocking_result_level` is not set. OpenWhisk: `whisk.activation.disable-store-result`.",
     ),
 ];

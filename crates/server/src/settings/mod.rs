@@ -1,5 +1,6 @@
 //! Settings: flags before environment before file before defaults, all problems reported together.
 
+mod features;
 mod keys;
 mod sources;
 
@@ -9,8 +10,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use oxwhisk_container::sandbox::{EgressPolicy, EgressRules};
-use oxwhisk_controller::Limits;
-use oxwhisk_entity::{Bound, ByteSize, LimitBounds};
+use oxwhisk_controller::{ApiHosts, FeatureFlags, Limits};
+use oxwhisk_entity::{Bound, ByteSize, LimitBounds, RecordKeeping};
 
 pub(crate) use keys::SETTINGS;
 pub(crate) use sources::{Problems, Sources};
@@ -20,14 +21,24 @@ pub(crate) use sources::{Problems, Sources};
 pub(crate) struct Settings {
     /// Port on the loopback address; 0 picks a free one.
     pub(crate) port: u16,
+    /// Names of the server below which each namespace has a host of its own.
+    pub(crate) api_hosts: ApiHosts,
     /// Where everything is kept.
     pub(crate) data_dir: PathBuf,
     /// Least severe level that is logged to standard error.
     pub(crate) log: tracing::Level,
     /// Threads of the server; the invoker's containers are processes of their own.
     pub(crate) workers: usize,
+    /// Whether the thread stays awake for a moment while requests follow each other closely.
+    pub(crate) busy_poll: bool,
     /// Limits of the deployment.
     pub(crate) limits: Limits,
+    /// Longest wait of a blocking invocation.
+    pub(crate) max_blocking_wait: Duration,
+    /// What goes over the wire.
+    pub(crate) features: FeatureFlags,
+    /// Which activation records are stored.
+    pub(crate) records: RecordKeeping,
     /// The invoker's settings.
     pub(crate) invoker: InvokerSettings,
     /// A manifest in place of the one made from what is installed.
@@ -76,10 +87,15 @@ impl Settings {
         let mut read = Reader { sources, problems };
         let settings = Self {
             port: read.parsed("port", "a number from 0 to 65535"),
+            api_hosts: read.api_hosts(),
             data_dir: PathBuf::from(read.text("data_dir")),
             log: read.parsed("log", "one of error, warn, info, debug, trace"),
             workers: read.parsed("workers", "a whole number"),
+            busy_poll: read.flag("busy_poll"),
             limits: read.limits(),
+            max_blocking_wait: read.max_blocking_wait(),
+            features: read.features(),
+            records: read.records(),
             invoker: InvokerSettings {
                 user_memory: read.size("invoker.user_memory"),
                 pause_grace: read.duration("invoker.pause_grace"),
@@ -171,24 +187,42 @@ impl Reader {
         }
     }
 
+    fn api_hosts(&mut self) -> ApiHosts {
+        let expected = "the name of a host such as example.com";
+        let names = self.list("api_hosts", expected, |word| word.parse().ok());
+        names.into_iter().collect()
+    }
+
     /// Reads addresses and prefixes separated by commas.
     fn networks<T: FromStr + From<IpAddr>>(&mut self, key: &'static str) -> Vec<T> {
+        self.list(key, "an address or a prefix such as 10.0.0.0/8", |word| {
+            let address = || word.parse().map(IpAddr::into);
+            word.parse().or_else(|_| address()).ok()
+        })
+    }
+
+    /// Reads what is separated by commas.
+    fn list<T>(
+        &mut self,
+        key: &'static str,
+        expected: &str,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Vec<T> {
         let text = self.text(key);
-        let words = text
+        let mut list = Vec::new();
+        for word in text
             .split(',')
             .map(str::trim)
-            .filter(|word| !word.is_empty());
-        let mut networks = Vec::new();
-        for word in words {
-            match word.parse().or_else(|_| word.parse().map(IpAddr::into)) {
-                Ok(network) => networks.push(network),
-                Err(_) => self.problems.add(
-                    key,
-                    &format!("`{word}` is not an address or a prefix such as 10.0.0.0/8"),
-                ),
+            .filter(|word| !word.is_empty())
+        {
+            match read(word) {
+                Some(element) => list.push(element),
+                None => self
+                    .problems
+                    .add(key, &format!("`{word}` is not {expected}")),
             }
         }
-        networks
+        list
     }
 
     fn limits(&mut self) -> Limits {
@@ -286,6 +320,12 @@ impl Fallback for i32 {
     }
 }
 
+impl Fallback for bool {
+    fn fallback() -> Self {
+        false
+    }
+}
+
 impl Fallback for usize {
     fn fallback() -> Self {
         1
@@ -302,7 +342,7 @@ impl Fallback for tracing::Level {
 mod tests {
     use super::*;
 
-    fn resolve(
+    pub(super) fn resolve(
         flags: &[(&'static str, &str)],
         environment: &[(&str, &str)],
         file: &str,
@@ -366,13 +406,30 @@ mod tests {
         }
     }
 
+    /// rest-api §14.
+    #[test]
+    fn hosts_are_read_as_names() {
+        let hosts = |names: &[&str]| -> ApiHosts {
+            names.iter().map(|name| name.parse().unwrap()).collect()
+        };
+        let settings = resolve(&[], &[], "").unwrap();
+        assert_eq!(settings.api_hosts, hosts(&["localhost"]));
+        let settings = resolve(&[], &[("OXWHISK_API_HOSTS", "")], "").unwrap();
+        assert_eq!(settings.api_hosts, hosts(&[]));
+        let file = "api_hosts = \"localhost, ow.Example.com\"";
+        let settings = resolve(&[], &[], file).unwrap();
+        assert_eq!(settings.api_hosts, hosts(&["localhost", "ow.example.com"]));
+    }
+
     #[test]
     fn all_problems_are_reported_together() {
-        let file = "prot = 1\n[limits]\nmemory_min = \"1GB\"\ntimeout_max = \"soon\"";
+        let file = "prot = 1\napi_hosts = \"a:80,b.c, 127.0.0.1\"\n[limits]\nmemory_min = \"1GB\"\ntimeout_max = \"soon\"";
         let problems =
             resolve(&[], &[("OXWHISK_PORT", "x"), ("OXWHISK_PROT", "1")], file).unwrap_err();
         for expected in [
             "port: `x` is not a number from 0 to 65535 (from OXWHISK_PORT)",
+            "api_hosts: `a:80` is not the name of a host such as example.com (in the file)",
+            "api_hosts: `127.0.0.1` is not the name of a host such as example.com (in the file)",
             "limits.memory_min: must not be above `limits.memory_max`",
             "limits.timeout_max: `soon` is not a time such as 5s or 10m",
             "prot: there is no such setting (in the file)",

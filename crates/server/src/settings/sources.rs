@@ -6,6 +6,9 @@ use std::fmt;
 use super::SETTINGS;
 use super::keys::Key;
 
+/// The origin of a value that nobody gave.
+const DEFAULT: &str = "default";
+
 /// Values by key and where each was found.
 #[derive(Debug, Default)]
 pub(crate) struct Sources {
@@ -74,7 +77,7 @@ impl Sources {
                 (Some((_, value)), _, _) => (value.clone(), "from the command line".to_owned()),
                 (None, Some(value), _) => (value, format!("from {variable}")),
                 (None, None, Some(value)) => (value.clone(), "in the file".to_owned()),
-                (None, None, None) => (key.default.to_owned(), "default".to_owned()),
+                (None, None, None) => (key.default.to_owned(), DEFAULT.to_owned()),
             };
             sources.values.insert(key.name, found);
         }
@@ -105,6 +108,13 @@ impl Sources {
             .unwrap_or_default()
     }
 
+    /// Returns whether anything but the default says what the value is.
+    pub(crate) fn is_told(&self, key: &'static str) -> bool {
+        self.values
+            .get(key)
+            .is_some_and(|(_, origin)| origin != DEFAULT)
+    }
+
     /// Gives a default to what depends on the machine.
     pub(crate) fn default_to(&mut self, key: &'static str, value: String) {
         if let Some(entry) = self
@@ -121,7 +131,7 @@ impl Sources {
         let told = self
             .values
             .iter()
-            .filter(|(_, (_, origin))| origin != "default");
+            .filter(|(_, (_, origin))| origin != DEFAULT);
         Problems {
             lines: BTreeSet::new(),
             origins: told

@@ -76,6 +76,7 @@ impl MessageSpec {
                 transid: TransactionId {
                     id: "tid-1".into(),
                     start_ms: START_MS - 5,
+                    extra_logging: false,
                 },
                 action: name,
                 revision: Some("1".to_owned()),
