@@ -326,7 +326,6 @@ struct Details {
 
 impl Details {
     fn parse(common: &CommonEdit) -> Result<Self, ApiError> {
-        let late = common.late()?;
         let limits = common
             .member("limits")
             .map(LimitsPatch::from_json)
@@ -335,7 +334,7 @@ impl Details {
             .map_err(|error| ApiError::malformed(&error.to_string()))?
             .unwrap_or_default();
         Ok(Self {
-            late,
+            late: common.late()?,
             limits,
             removed: removed_annotations(common)?,
         })

@@ -98,3 +98,74 @@ async fn a_conflict_is_told_before_too_many_containers() {
     let beginning = "Max action instance concurrency must not exceed";
     assert!(text.as_str().unwrap().starts_with(beginning), "{text}");
 }
+
+/// entities §6.3, rest-api §11: sizes come before names, which come before what they name.
+#[tokio::test(flavor = "multi_thread")]
+async fn annotations_of_a_rule_are_measured_before_its_references_are_read() {
+    let harness = Harness::start(Limits::default()).await;
+    let large = json!([{"key": "k", "value": "x".repeat(1_048_576)}]);
+    let bare = json!({"trigger": "t", "action": "a", "annotations": large});
+    for rest in ["rules/r", "rules/r?overwrite=true"] {
+        let (status, text) = put(&harness, rest, &bare).await;
+        let expected = "annotations larger than allowed: 1048579 > 1048576 bytes.";
+        assert_eq!((status, text), (413, json!(expected)));
+    }
+    let (status, text) = put(
+        &harness,
+        "rules/r?overwrite=maybe",
+        &json!({"trigger": "t"}),
+    )
+    .await;
+    assert_eq!(status, 400);
+    let query = "The query parameter 'overwrite' was malformed";
+    assert!(text.as_str().unwrap().starts_with(query), "{text}");
+}
+
+/// rest-api §9.3: the name, then what may be read, then what is there, then whether it may be bound.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_that_is_there_is_told_before_what_it_cannot_be_bound_to() {
+    let harness = Harness::start(Limits::default()).await;
+    let bound_to = |name: &str| json!({"binding": {"namespace": "_", "name": name}});
+    put(&harness, "packages/p", &json!({})).await;
+    put(&harness, "packages/b", &bound_to("p")).await;
+    let refusals = [
+        (
+            "packages/default",
+            json!({"binding": null}),
+            400,
+            "Package name 'default' is reserved.",
+        ),
+        (
+            "packages/p",
+            bound_to("none"),
+            400,
+            "Binding references a package that does not exist.",
+        ),
+        ("packages/p", bound_to("b"), 409, "resource already exists"),
+        (
+            "packages/p?overwrite=true",
+            bound_to("b"),
+            409,
+            "Resource is a package and cannot be converted into a binding.",
+        ),
+        (
+            "packages/b?overwrite=true",
+            bound_to("b"),
+            400,
+            "Cannot bind to another package binding.",
+        ),
+        (
+            "packages/new",
+            bound_to("b"),
+            400,
+            "Cannot bind to another package binding.",
+        ),
+    ];
+    for (rest, body, status, text) in refusals {
+        assert_eq!(
+            put(&harness, rest, &body).await,
+            (status, json!(text)),
+            "{rest}"
+        );
+    }
+}
