@@ -337,7 +337,6 @@ fn kill_members(folder: &Path) {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests may panic")]
 mod tests {
     use std::sync::atomic::AtomicBool;
 
