@@ -65,6 +65,7 @@ impl Controller {
                 "docs/index.html?url=/api-docs",
                 Cors::Absent,
             )),
+            Some(ServerCall::DocsPage) => Ok(Self::docs_page().with_cors(Cors::Absent)),
             Some(ServerCall::Invokers) => Ok(self.invokers()),
             Some(ServerCall::HealthyInvokers) => Ok(self.healthy_invokers()),
             Some(ServerCall::InvokersReady) => Ok(self.invokers_ready()),
@@ -110,6 +111,7 @@ impl Controller {
                     Cors::Rest,
                 ));
             }
+            Some(PublicCall::DocsPage) => return Ok(Self::docs_page()),
             None => {}
         }
         let segments: Vec<&str> = below.split('/').skip(1).collect();

@@ -134,14 +134,12 @@ impl Controller {
         caller: &Caller<'_>,
         entity: &EntityRef,
     ) -> Result<Reply, ApiError> {
+        // A package that is missing or a binding is told before the request is read (rest-api §8.4).
+        self.writable_name(caller, entity).await?;
         let edit = self.read_action(caller).await?;
-        if let Some(Exec::Sequence(components)) = &edit.exec {
-            self.entitled_to_all(caller.identity, Privilege::Read, components)
-                .await?;
-        }
         let overwrite = caller.request.query.flag("overwrite", false)?;
         let details = Details::parse(&edit.common)?;
-        self.check_action_limits(caller, details.limits)?;
+        self.check_rights(caller, &edit, details.limits).await?;
         let _package_stays = match &entity.package {
             Some(_) => Some(self.packages.of(&caller.namespace).read_owned().await),
             None => None,
@@ -151,12 +149,10 @@ impl Controller {
         if existing.is_some() && !overwrite {
             return Err(already_exists());
         }
-        let kind = edit
-            .exec
-            .as_ref()
-            .or_else(|| existing.as_ref().map(|found| &found.entity.exec))
-            .map(Exec::kind);
-        self.check_kind(caller, kind)?;
+        self.check_instances(caller, details.limits)?;
+        let exec = edit.exec.as_ref();
+        let exec = exec.or_else(|| existing.as_ref().map(|found| &found.entity.exec));
+        self.check_not_deprecated(exec.map(Exec::kind))?;
         if let Some(Exec::Sequence(components)) = &edit.exec {
             self.check_components(&name, components).await?;
         }
@@ -241,37 +237,51 @@ impl Controller {
         Ok(ActionEdit { common, exec })
     }
 
-    fn check_action_limits(
+    /// Checks what a request may ask for, whether there is such an action yet or not: the limits, the components, the kind.
+    /// An update that leaves the kind as it is may do so.
+    async fn check_rights(
         &self,
         caller: &Caller<'_>,
+        edit: &ActionEdit,
         limits: LimitsPatch,
     ) -> Result<(), ApiError> {
-        let bad = |text: String| ApiError::new(StatusCode::BAD_REQUEST, text);
         limits
             .check(&self.action_bounds(caller.identity))
-            .map_err(|error| bad(error.to_string()))?;
-        let allowed = self.concurrency_of(caller.identity);
-        if limits
-            .instances
-            .is_some_and(|instances| instances.unsigned_abs() > allowed)
-        {
-            return Err(bad(messages::too_many_instances(allowed)));
+            .map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, error.to_string()))?;
+        if let Some(Exec::Sequence(components)) = &edit.exec {
+            self.entitled_to_all(caller.identity, Privilege::Read, components)
+                .await?;
         }
-        Ok(())
-    }
-
-    fn check_kind(&self, caller: &Caller<'_>, kind: Option<&str>) -> Result<(), ApiError> {
-        let Some(kind) = kind else { return Ok(()) };
-        if self.config.manifest.is_deprecated(kind) {
-            return Err(ApiError::new(
-                StatusCode::BAD_REQUEST,
-                messages::deprecated(kind),
-            ));
-        }
-        match &caller.identity.limits.allowed_kinds {
-            Some(allowed) if !allowed.iter().any(|found| found == kind) => Err(ApiError::new(
+        let Some(kind) = edit.exec.as_ref().map(Exec::kind) else {
+            return Ok(());
+        };
+        // An empty list restricts nothing.
+        match caller.identity.limits.allowed_kinds.as_deref() {
+            None | Some([]) => Ok(()),
+            Some(allowed) if allowed.iter().any(|found| found == kind) => Ok(()),
+            Some(_) => Err(ApiError::new(
                 StatusCode::FORBIDDEN,
                 messages::kind_not_allowed(kind),
+            )),
+        }
+    }
+
+    fn check_instances(&self, caller: &Caller<'_>, limits: LimitsPatch) -> Result<(), ApiError> {
+        let allowed = self.concurrency_of(caller.identity);
+        match limits.instances {
+            Some(instances) if instances.unsigned_abs() > allowed => Err(ApiError::new(
+                StatusCode::BAD_REQUEST,
+                messages::too_many_instances(allowed),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_not_deprecated(&self, kind: Option<&str>) -> Result<(), ApiError> {
+        match kind {
+            Some(kind) if self.config.manifest.is_deprecated(kind) => Err(ApiError::new(
+                StatusCode::BAD_REQUEST,
+                messages::deprecated(kind),
             )),
             _ => Ok(()),
         }
@@ -316,7 +326,6 @@ struct Details {
 
 impl Details {
     fn parse(common: &CommonEdit) -> Result<Self, ApiError> {
-        let late = common.late()?;
         let limits = common
             .member("limits")
             .map(LimitsPatch::from_json)
@@ -325,7 +334,7 @@ impl Details {
             .map_err(|error| ApiError::malformed(&error.to_string()))?
             .unwrap_or_default();
         Ok(Self {
-            late,
+            late: common.late()?,
             limits,
             removed: removed_annotations(common)?,
         })

@@ -157,6 +157,8 @@ impl Controller {
             &resource,
         )
         .await?;
+        let size = payload.text().len() as u64;
+        check_size("Request", size, self.payload_size(caller.identity))?;
         let invocation = Invocation {
             user: Arc::clone(caller.identity),
             action: action.clone(),

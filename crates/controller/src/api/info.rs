@@ -83,6 +83,11 @@ impl Controller {
         reply
     }
 
+    /// `GET …/docs/index.html`
+    pub(crate) fn docs_page() -> Reply {
+        Reply::new(StatusCode::OK, Entity::Html(api_docs::PAGE.to_owned()))
+    }
+
     /// `GET /invokers`: like the original's standalone server, whose one invoker is not listed.
     pub(crate) fn invokers(&self) -> Reply {
         Reply::json(Json::empty_object()).with_cors(Cors::Server)

@@ -87,30 +87,39 @@ impl Controller {
         let edit = CommonEdit::parse(&caller.request.json().await?)?;
         edit.check_sizes(self.parameter_size(caller.identity))?;
         let overwrite = caller.request.query.flag("overwrite", false)?;
-        let late = edit.late()?;
-        let binding = edit
-            .member_or_null("binding")
-            .map(Binding::from_json)
-            .transpose();
-        let binding = binding
-            .map_err(|detail| ApiError::malformed(&detail))?
-            .flatten();
         if name.as_str() == RESERVED {
             return Err(ApiError::new(
                 StatusCode::BAD_REQUEST,
                 messages::PACKAGE_RESERVED,
             ));
         }
-        let binding = binding.map(|binding| resolve_binding(binding, &caller.namespace));
-        if let Some(binding) = &binding {
-            self.check_binding(caller, binding).await?;
-        }
+        let binding = requested_binding(&edit, &caller.namespace)?;
+        let late = edit.late()?;
+        let binds_binding = match &binding {
+            Some(binding) => self.bound_may_be_read(caller, binding).await?,
+            None => false,
+        };
         let full_name = package_name(caller, name);
         // Whoever deletes it deletes the state that it found, with all actions.
         let _not_deleted = self.packages.of(&caller.namespace).read_owned().await;
         let existing = self.entities.get::<WhiskPackage>(&full_name).await?;
         if existing.is_some() && !overwrite {
             return Err(already_exists());
+        }
+        let becomes_binding = existing
+            .as_ref()
+            .is_some_and(|found| found.entity.binding.is_none() && binding.is_some());
+        if becomes_binding {
+            return Err(ApiError::new(
+                StatusCode::CONFLICT,
+                messages::PACKAGE_TO_BINDING,
+            ));
+        }
+        if binds_binding {
+            return Err(ApiError::new(
+                StatusCode::BAD_REQUEST,
+                messages::BINDING_OF_BINDING,
+            ));
         }
         let now = self.clock.epoch_ms();
         let (mut package, replaces) = match existing {
@@ -131,12 +140,6 @@ impl Controller {
                 entity: old,
                 revision,
             }) => {
-                if old.binding.is_none() && binding.is_some() {
-                    return Err(ApiError::new(
-                        StatusCode::CONFLICT,
-                        messages::PACKAGE_TO_BINDING,
-                    ));
-                }
                 let package = WhiskPackage {
                     binding: binding.or(old.binding),
                     parameters: edit.parameters.clone().unwrap_or(old.parameters),
@@ -217,8 +220,12 @@ impl Controller {
         Ok(self.entities.collect(&query, keep).await?)
     }
 
-    /// The provider of a binding must be a plain package that the caller can read.
-    async fn check_binding(&self, caller: &Caller<'_>, binding: &Binding) -> Result<(), ApiError> {
+    /// Checks that the caller may read what is to be bound; returns whether that is a binding itself.
+    async fn bound_may_be_read(
+        &self,
+        caller: &Caller<'_>,
+        binding: &Binding,
+    ) -> Result<bool, ApiError> {
         let name = binding.qualified_name();
         let own = binding.namespace == caller.identity.namespace.name;
         let bad = |status, text: &str| Err(ApiError::new(status, text));
@@ -228,13 +235,10 @@ impl Controller {
             Some(found) => found,
         };
         match &provider.entity {
-            WhiskEntity::Package(package) if !own && !package.is_public() => {
-                Err(ApiError::forbidden(&name.to_string()))
+            WhiskEntity::Package(package) if own || package.is_public() => {
+                Ok(package.binding.is_some())
             }
-            WhiskEntity::Package(package) if package.binding.is_some() => {
-                bad(StatusCode::BAD_REQUEST, messages::BINDING_OF_BINDING)
-            }
-            WhiskEntity::Package(_) => Ok(()),
+            WhiskEntity::Package(_) => Err(ApiError::forbidden(&name.to_string())),
             _ if own => bad(StatusCode::CONFLICT, messages::BINDING_OF_OTHER),
             _ => Err(ApiError::forbidden(&name.to_string())),
         }
@@ -245,14 +249,25 @@ fn package_name(caller: &Caller<'_>, name: &EntityName) -> FullyQualifiedName {
     FullyQualifiedName::new(EntityPath::from(&caller.namespace), name.clone())
 }
 
-fn resolve_binding(binding: Binding, namespace: &EntityName) -> Binding {
-    match binding.namespace.as_str() {
+/// The package that a request names to be bound, `_` resolved.
+fn requested_binding(
+    edit: &CommonEdit,
+    namespace: &EntityName,
+) -> Result<Option<Binding>, ApiError> {
+    let binding = edit
+        .member_or_null("binding")
+        .map(Binding::from_json)
+        .transpose();
+    let binding = binding
+        .map_err(|detail| ApiError::malformed(&detail))?
+        .flatten();
+    Ok(binding.map(|binding| match binding.namespace.as_str() {
         "_" => Binding {
             namespace: namespace.clone(),
             ..binding
         },
         _ => binding,
-    }
+    }))
 }
 
 /// The annotation `binding` is the server's own (entities §7).

@@ -45,15 +45,15 @@ impl Controller {
         name: &EntityName,
     ) -> Result<Reply, ApiError> {
         let edit = CommonEdit::parse(&caller.request.json().await?)?;
+        edit.check_sizes(self.parameter_size(caller.identity))?;
+        let overwrite = caller.request.query.flag("overwrite", false)?;
         let [trigger, action] =
             ["trigger", "action"].map(|part| reference(&edit, part, &caller.namespace));
         let (trigger, action) = (trigger?, action?);
+        let late = edit.late()?;
         let named: Vec<_> = [&trigger, &action].into_iter().flatten().cloned().collect();
         self.entitled_to_all(caller.identity, Privilege::Read, &named)
             .await?;
-        edit.check_sizes(self.parameter_size(caller.identity))?;
-        let overwrite = caller.request.query.flag("overwrite", false)?;
-        let late = edit.late()?;
         let full_name = rule_name(caller, name);
         let _alone = self.rules.of(&caller.namespace).lock_owned().await;
         let existing = self.entities.get::<WhiskRule>(&full_name).await?;

@@ -72,13 +72,13 @@ impl Controller {
         let edit = CommonEdit::parse(&caller.request.json().await?)?;
         edit.check_sizes(self.parameter_size(caller.identity))?;
         let overwrite = caller.request.query.flag("overwrite", false)?;
-        let late = edit.late()?;
         if edit
             .member("limits")
             .is_some_and(|limits| limits.kind() != JsonKind::Object)
         {
             return Err(ApiError::malformed("Object expected"));
         }
+        let late = edit.late()?;
         let full_name = trigger_name(caller, name);
         let existing = self.entities.get::<WhiskTrigger>(&full_name).await?;
         if existing.is_some() && !overwrite {

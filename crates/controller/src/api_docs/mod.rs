@@ -12,6 +12,8 @@ use crate::config::ControllerConfig;
 const API: &str = include_str!("api.json");
 /// The server's own endpoints.
 const SERVER: &str = include_str!("server.json");
+/// A page that shows the document that its parameter `url` names, for people.
+pub(crate) const PAGE: &str = include_str!("page.html");
 
 /// The paths whose writes and removals may answer without the entity (rest-api §15).
 const WRITTEN: [&str; 3] = [

@@ -27,7 +27,7 @@ const METHODS: [Method; 9] = [
 ];
 
 /// Words that paths are made of; the last one stands for a name.
-const WORDS: [&str; 20] = [
+const WORDS: [&str; 21] = [
     "",
     "activation",
     "activations",
@@ -37,6 +37,7 @@ const WORDS: [&str; 20] = [
     "disable",
     "docs",
     "healthy",
+    "index.html",
     "invokers",
     "limits",
     "logs",
@@ -100,6 +101,7 @@ fn api_template(method: &Method, below: &str) -> Option<String> {
         Some(PublicCall::Version) => return Some("/".to_owned()),
         Some(PublicCall::ApiDocs) => return Some("/api-docs".to_owned()),
         Some(PublicCall::Docs) => return Some("/docs".to_owned()),
+        Some(PublicCall::DocsPage) => return Some("/docs/index.html".to_owned()),
         None => {}
     }
     let segments: Vec<&str> = below.split('/').skip(1).collect();
@@ -143,6 +145,7 @@ fn server_template(method: &Method, path: &str) -> Option<String> {
         ServerCall::Ping => "/ping",
         ServerCall::ApiDocs => "/api-docs",
         ServerCall::Docs => "/docs",
+        ServerCall::DocsPage => "/docs/index.html",
         ServerCall::Invokers => "/invokers",
         ServerCall::HealthyInvokers => "/invokers/healthy/count",
         ServerCall::InvokersReady => "/invokers/ready",
@@ -327,5 +330,17 @@ fn what_is_defined_is_used_and_what_is_used_is_defined() {
             })
             .collect();
         assert_eq!(used, defined);
+    }
+}
+
+/// Clients of OpenWhisk look definitions of what a list shows up by these names (rest-api §1).
+#[test]
+fn what_a_list_shows_is_defined_under_the_names_of_the_original() {
+    let document = parsed(API);
+    let mut used = BTreeSet::new();
+    references(&document, &mut used);
+    for name in ["ActionMeta", "ActionExecMeta", "RuleMeta", "TriggerMeta"] {
+        assert!(document["definitions"][name].is_object(), "{name}");
+        assert!(used.contains(&format!("#/definitions/{name}")), "{name}");
     }
 }

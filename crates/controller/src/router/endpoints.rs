@@ -9,6 +9,7 @@ pub(crate) enum ServerCall {
     Ping,
     ApiDocs,
     Docs,
+    DocsPage,
     Invokers,
     HealthyInvokers,
     InvokersReady,
@@ -25,6 +26,7 @@ impl ServerCall {
             "/ping" => Self::Ping,
             "/api-docs" | "/api-docs/" => Self::ApiDocs,
             "/docs" => Self::Docs,
+            "/docs/index.html" => Self::DocsPage,
             "/invokers" | "/invokers/" => Self::Invokers,
             "/invokers/healthy/count" => Self::HealthyInvokers,
             "/invokers/ready" => Self::InvokersReady,
@@ -55,6 +57,7 @@ pub(crate) enum PublicCall {
     Version,
     ApiDocs,
     Docs,
+    DocsPage,
 }
 
 impl PublicCall {
@@ -65,6 +68,7 @@ impl PublicCall {
             "" | "/" => Some(Self::Version),
             "/api-docs" | "/api-docs/" => Some(Self::ApiDocs),
             "/docs" => Some(Self::Docs),
+            "/docs/index.html" => Some(Self::DocsPage),
             _ => None,
         }
     }

@@ -25,8 +25,8 @@ async fn endpoints_for_operators_are_closed() {
             server,
         ),
         ("GET", "/nowhere", 405, OUTSIDE, None),
-        ("GET", "/docs/index.html", 405, OUTSIDE, None),
-        ("GET", "/api/v1/docs/index.html", 404, NO_ROUTE, None),
+        ("GET", "/docs/other.html", 405, OUTSIDE, None),
+        ("GET", "/api/v1/docs/other.html", 404, NO_ROUTE, None),
     ] {
         // The key of a namespace is no operator's.
         let answer = harness.client.send(method, path, &[], None).await.unwrap();

@@ -237,7 +237,7 @@ fn controller_config(
         max_blocking_wait: settings.max_blocking_wait,
         manifest: kinds.manifest.clone(),
         build: BuildInfo {
-            date: env!("CARGO_PKG_VERSION").to_owned(),
+            date: env!("BUILT_AT").to_owned(),
             number: env!("CARGO_PKG_VERSION").to_owned(),
         },
         api_hosts: settings.api_hosts.clone(),
