@@ -34,5 +34,7 @@ pub use names::{
 };
 pub use package::{Binding, WhiskPackage};
 pub use parameters::{Parameter, Parameters, ParametersError};
-pub use record_keeping::{Asked, RecordKeeping, StoreLevel, StoreLevelError};
+pub use record_keeping::{
+    Asked, RecordDurability, RecordDurabilityError, RecordKeeping, StoreLevel, StoreLevelError,
+};
 pub use trigger::{RuleLink, RuleStatus, WhiskRule, WhiskTrigger};

@@ -78,13 +78,55 @@ pub struct Asked<'a> {
     pub extra_logging: bool,
 }
 
-/// The levels of a deployment. The default stores everything.
+/// When a record is on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RecordDurability {
+    /// Soon after its result was handed out, with others: `group`.
+    #[default]
+    Group,
+    /// Before its result is handed out: `sync`.
+    Sync,
+}
+
+impl RecordDurability {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Group, Self::Sync];
+
+    /// Returns the text of the setting.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Group => "group",
+            Self::Sync => "sync",
+        }
+    }
+}
+
+/// A text that names no [`RecordDurability`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("durability malformed")]
+pub struct RecordDurabilityError;
+
+impl FromStr for RecordDurability {
+    type Err = RecordDurabilityError;
+
+    fn from_str(text: &str) -> Result<Self, RecordDurabilityError> {
+        Self::ALL
+            .into_iter()
+            .find(|durability| durability.text() == text)
+            .ok_or(RecordDurabilityError)
+    }
+}
+
+/// What becomes of records in a deployment. The default stores everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RecordKeeping {
     /// For activations whose caller waits for the result.
     pub blocking: StoreLevel,
     /// For all others.
     pub non_blocking: StoreLevel,
+    /// When they are on the disk.
+    pub durability: RecordDurability,
 }
 
 impl RecordKeeping {
@@ -133,6 +175,7 @@ mod tests {
                 let keeping = RecordKeeping {
                     blocking: of_blocking,
                     non_blocking: of_others,
+                    ..RecordKeeping::default()
                 };
                 for wanted in [None, Some(true)] {
                     let limits = limits(wanted);
@@ -157,6 +200,7 @@ mod tests {
             let keeping = RecordKeeping {
                 blocking: level,
                 non_blocking: level,
+                ..RecordKeeping::default()
             };
             for (wanted, expected) in [(None, true), (Some(true), true), (Some(false), false)] {
                 let limits = limits(wanted);

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use oxwhisk_bus::Acknowledgement;
 use oxwhisk_container::{Container, ContainerError, LogOutcome, Logs};
-use oxwhisk_entity::{ActivationResponse, ByteSize, ResponseStatus, WhiskActivation};
+use oxwhisk_entity::{
+    ActivationResponse, ByteSize, RecordDurability, ResponseStatus, WhiskActivation,
+};
 use tokio::sync::mpsc;
 
 use crate::caught::caught;
@@ -256,7 +258,7 @@ async fn conclude(
     let status = response.status;
     let record = record::of_run(&job.message, &action, response, &job.timing, now_ms);
     let mut record = Arc::new(record);
-    if job.message.blocking {
+    if job.message.blocking && context.config.records.durability == RecordDurability::Group {
         let ack = Acknowledgement::Result(record.clone());
         let controller = &job.message.root_controller_index;
         context.acknowledge(controller, ack).await;

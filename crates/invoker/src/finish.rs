@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use oxwhisk_bus::Acknowledgement;
-use oxwhisk_entity::{ActivationResponse, Asked, ResponseStatus, WhiskActivation};
+use oxwhisk_entity::{
+    ActivationResponse, Asked, RecordDurability, ResponseStatus, WhiskActivation,
+};
 use oxwhisk_store::StoreError;
 
 use crate::caught::{Panicked, caught};
@@ -17,15 +19,20 @@ use crate::record;
 /// Ends an activation that ran: says that its slot is free as soon as its record can be read, and sees to it that the
 /// record is stored. A caller who waits for each result is not refused because the disk is slower than that: what is not
 /// written yet is bounded by its bytes, see [`crate::backlog`].
+///
+/// With [`RecordDurability::Sync`] who waits for the result gets it here, when its record is on the disk.
 pub(crate) async fn finish(context: &Context, job: Job, record: Arc<WhiskActivation>) {
+    let _waiting = context
+        .backlog
+        .add(&job.message.user.namespace.name, &record);
+    if job.message.blocking && context.config.records.durability == RecordDurability::Sync {
+        return finish_recorded(context, job, record).await;
+    }
     let ack = Acknowledgement::Completion {
         activation_id: record.activation_id,
         invoker: context.config.id.clone(),
         is_system_error: record.response.status == ResponseStatus::WhiskError,
     };
-    let _waiting = context
-        .backlog
-        .add(&job.message.user.namespace.name, &record);
     let mut completion = Some(ack);
     if keep(context, &job, record, &mut completion).await {
         complete(context, &job, &mut completion).await;
@@ -59,7 +66,11 @@ pub(crate) async fn finish_unknown(context: Arc<Context>, job: Job, response: Ac
 }
 
 async fn finish_unran(context: &Context, job: Job, record: WhiskActivation) {
-    let record = Arc::new(record);
+    finish_recorded(context, job, Arc::new(record)).await;
+}
+
+/// Ends an activation whose result is handed out when its record is stored.
+async fn finish_recorded(context: &Context, job: Job, record: Arc<WhiskActivation>) {
     if !keep(context, &job, record.clone(), &mut None).await {
         return;
     }

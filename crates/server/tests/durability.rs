@@ -134,6 +134,34 @@ async fn nothing_acknowledged_is_lost_when_the_server_is_killed_again_and_again(
     assert!(!server.stderr().contains("panicked"), "{}", server.stderr());
 }
 
+/// With `durability = "sync"`: whoever has a result has its record, however soon the server is killed.
+#[tokio::test(flavor = "multi_thread")]
+async fn records_are_there_before_results_where_that_is_wanted() {
+    let mut server = ServerOptions::new(env!("CARGO_BIN_EXE_oxwhisk"))
+        .without_throttles()
+        .variable("OXWHISK_ACTIVATIONS_DURABILITY", "sync")
+        .start()
+        .unwrap();
+    let user = server.user();
+    user.put_action("sleeps", KIND, SLEEPS, json!({})).await;
+    let sequence = json!({"exec": {"kind": "sequence", "components": ["/_/sleeps", "/_/sleeps"]}});
+    let path = "/api/v1/namespaces/_/actions/both";
+    let made = user.client().put(path, &sequence).await.unwrap();
+    assert_eq!(made.status(), 200, "{}", made.text());
+    for name in ["sleeps", "both", "sleeps", "both", "sleeps"] {
+        let user = server.user();
+        let answer = user.invoke(name, &json!({"ms": 1})).await;
+        server.kill_hard().unwrap();
+        assert_eq!(answer.status(), 200);
+        let id = answer.json().unwrap()["activationId"].clone();
+        server.restart().unwrap();
+        let path = format!("/api/v1/namespaces/_/activations/{}", id.as_str().unwrap());
+        let record = server.user().client().get(&path).await.unwrap();
+        assert_eq!(record.status(), 200, "{name}");
+        assert_eq!(record.json().unwrap()["response"]["status"], "success");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_interrupted_when_the_server_is_asked_to_end_under_load() {
     let counter = Counter::start().await;

@@ -17,7 +17,9 @@ use std::time::Duration;
 
 use http::StatusCode;
 use oxwhisk_bus::{ActivationMessage, Durability, SentActivation, TransactionId};
-use oxwhisk_entity::{ActivationId, Asked, Exec, Identity, Json, WhiskActivation};
+use oxwhisk_entity::{
+    ActivationId, Asked, Exec, Identity, Json, RecordDurability, WhiskActivation,
+};
 use tokio::sync::oneshot;
 
 use crate::controller::Controller;
@@ -240,19 +242,25 @@ impl Controller {
         .await;
     }
 
-    /// Hands the result of a composite out as soon as its record can be read, and sees to it that the record
-    /// is stored.
+    /// Hands the result of a composite out as soon as its record can be read, or is on the disk if the deployment wants
+    /// that, and sees to it that the record is stored.
     async fn finish_recorded(
         &self,
         activation: Arc<WhiskActivation>,
         result: oneshot::Sender<Arc<WhiskActivation>>,
     ) {
         let mut storing = std::pin::pin!(self.store_record(Arc::clone(&activation)));
-        // The first poll makes the record readable; being durable is not waited for before the answer.
-        let is_stored = tokio::select! {
-            biased;
-            () = &mut storing => true,
-            () = std::future::ready(()) => false,
+        // The first poll makes the record readable.
+        let is_stored = match self.config.records.durability {
+            RecordDurability::Sync => {
+                storing.as_mut().await;
+                true
+            }
+            RecordDurability::Group => tokio::select! {
+                biased;
+                () = &mut storing => true,
+                () = std::future::ready(()) => false,
+            },
         };
         // The caller may have stopped waiting; the record tells the result then.
         let _unheard = result.send(activation);

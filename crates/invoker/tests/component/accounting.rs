@@ -156,6 +156,7 @@ async fn level_of_the_way_it_was_asked_for_decides_whether_a_record_is_stored() 
     let records = RecordKeeping {
         blocking: StoreLevel::Always,
         non_blocking: StoreLevel::FailuresNotApplicationErrors,
+        ..RecordKeeping::default()
     };
     let it = Harness::start_with(512, |config| config.records = records, "[]");
     it.put(&ActionSpec::new("guest/a"));

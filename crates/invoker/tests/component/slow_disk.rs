@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use oxwhisk_entity::ByteSize;
+use oxwhisk_entity::{ByteSize, RecordDurability};
 
 use crate::support::{ActionSpec, Harness, MessageSpec, eventually, id, response, settle};
 
@@ -27,6 +27,30 @@ async fn a_slot_is_given_back_when_the_record_can_be_read() {
     eventually("all are written", || it.records.count() == 40).await;
     for number in 1..=40 {
         assert_eq!(it.bus.completions(id(number)), 1);
+    }
+}
+
+/// With `durability = "sync"` nobody gets a result whose record may still be lost.
+#[tokio::test]
+async fn result_comes_after_the_record_where_that_is_wanted() {
+    let change = |config: &mut oxwhisk_invoker::InvokerConfig| {
+        config.records.durability = RecordDurability::Sync;
+    };
+    let it = Harness::start_with(256, change, "[]");
+    it.put(&ActionSpec::new("guest/a"));
+    it.records.writes.hold();
+    it.deliver(MessageSpec::new(1, "guest/a").blocking());
+    eventually("it has run", || runs(&it) == 1).await;
+    settle().await;
+    assert_eq!(it.bus.acks(id(1)), []);
+    // Its container has nothing to do with that.
+    it.deliver(MessageSpec::new(2, "guest/a").blocking());
+    eventually("the next has run", || runs(&it) == 2).await;
+    it.records.writes.release(2);
+    for number in 1..=2 {
+        let record = it.completed(id(number)).await;
+        assert_eq!(it.records.find(id(number)), Some(record));
+        assert_eq!(it.bus.acks(id(number)).len(), 1);
     }
 }
 

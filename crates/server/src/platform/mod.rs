@@ -18,7 +18,7 @@ use anyhow::{Context as _, Result, bail};
 use oxwhisk_bus::embedded::{EmbeddedBus, EmbeddedConfig as BusConfig};
 use oxwhisk_bus::{ControllerId, InvokerId, MessageBus};
 use oxwhisk_controller::{BuildInfo, Clock as _, Controller, ControllerConfig, Origin, Stores};
-use oxwhisk_entity::{ActivationId, EntityPath, Identity, WhiskActivation};
+use oxwhisk_entity::{ActivationId, EntityPath, Identity, RecordDurability, WhiskActivation};
 use oxwhisk_store::embedded::{EmbeddedConfig as StoreConfig, EmbeddedStore, OpenError};
 use oxwhisk_store::{ActivationStore as _, SubjectStore as _};
 use tokio::net::TcpListener;
@@ -292,7 +292,12 @@ pub(crate) fn open_for_administration(settings: &Settings) -> Result<EmbeddedSto
 }
 
 fn store_config(settings: &Settings) -> StoreConfig {
+    let group_window = match settings.records.durability {
+        RecordDurability::Group => StoreConfig::MAX_GROUP_WINDOW,
+        RecordDurability::Sync => Duration::ZERO,
+    };
     StoreConfig {
+        group_window,
         retention_age: settings.retention_age,
         retention_bytes: settings.retention_size.as_bytes(),
         initial_subjects: subjects::stock(),

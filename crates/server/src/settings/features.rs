@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use oxwhisk_controller::FeatureFlags;
-use oxwhisk_entity::{RecordKeeping, StoreLevel};
+use oxwhisk_entity::{RecordDurability, RecordKeeping, StoreLevel};
 
 use super::{Fallback, Reader};
 
@@ -29,6 +29,7 @@ impl Reader {
         RecordKeeping {
             blocking,
             non_blocking: self.level("activations.store_non_blocking_result_level"),
+            durability: self.parsed("activations.durability", "one of group, sync"),
         }
     }
 
@@ -51,6 +52,12 @@ impl Reader {
 impl Fallback for StoreLevel {
     fn fallback() -> Self {
         Self::Always
+    }
+}
+
+impl Fallback for RecordDurability {
+    fn fallback() -> Self {
+        Self::Group
     }
 }
 
@@ -93,7 +100,7 @@ mod tests {
     fn deprecated_flag_counts_only_without_the_level() {
         let failures = RecordKeeping {
             blocking: StoreLevel::Failures,
-            non_blocking: StoreLevel::Always,
+            ..RecordKeeping::default()
         };
         let flag = "[activations]\ndisable_store_result = true\n";
         assert_eq!(levels(flag), failures);

@@ -197,6 +197,11 @@ pub(crate) const SETTINGS: &[Key] = &[
         "Size of all activation records above which the oldest are removed. 0B keeps them.",
     ),
     key(
+        "activations.durability",
+        "group",
+        "When the record of an activation whose caller got its result is on the disk: `group`, some 5 ms after the result, with the others of that time; `sync`, before the result. What was answered `202` is on the disk before that in either case.",
+    ),
+    key(
         "activations.store_blocking_result_level",
         "STORE_ALWAYS",
         "Which records of blocking activations are stored: `STORE_ALWAYS`, `STORE_FAILURES` (no successes) or `STORE_FAILURES_NOT_APPLICATION_ERRORS` (nor errors that the action reported). A request with the header `X-OW-EXTRA-LOGGING: on` is always recorded. OpenWhisk: `whisk.activation.store-blocking-result-level`.",
