@@ -8,7 +8,7 @@ use oxwhisk_bus::{
     AckFeed, Acknowledgement, ActivationMessage, BusError, Durability, InvokerId, MessageBus,
     SentActivation,
 };
-use oxwhisk_entity::{ActivationId, WhiskActivation};
+use oxwhisk_entity::{ActivationId, FullyQualifiedName, WhiskActivation};
 use tokio::sync::{oneshot, watch};
 use tokio::time::MissedTickBehavior;
 
@@ -32,8 +32,8 @@ struct Flights {
 #[derive(Debug)]
 struct Flight {
     namespace_uuid: String,
-    /// `ns/[pkg/]name@version`
-    action: String,
+    /// With the version that was sent.
+    action: FullyQualifiedName,
     /// Takes the result; taken itself by the first that comes.
     result: Option<oneshot::Sender<Arc<WhiskActivation>>>,
     /// Closed when the activation has ended and its record is stored.
@@ -76,14 +76,9 @@ impl LoadBalancer {
     ) -> Result<InFlight, BusError> {
         let id = message.activation_id;
         let (sender, result) = oneshot::channel();
-        let version = message
-            .action
-            .version
-            .map(|version| format!("@{version}"))
-            .unwrap_or_default();
         let flight = Flight {
             namespace_uuid: message.user.namespace.uuid.clone(),
-            action: format!("{}{version}", message.action),
+            action: message.action.clone(),
             result: Some(sender),
             ended: watch::Sender::new(()),
             sent: None,
@@ -134,7 +129,11 @@ impl LoadBalancer {
         self.lock()
             .by_id
             .iter()
-            .map(|(id, flight)| (*id, flight.action.clone()))
+            .map(|(id, flight)| {
+                let version = flight.action.version.map(|version| format!("@{version}"));
+                let action = format!("{}{}", flight.action, version.unwrap_or_default());
+                (*id, action)
+            })
             .collect()
     }
 

@@ -51,6 +51,9 @@ impl Target {
 
 /// Every `%` must be followed by two hexadecimal digits.
 fn check_escapes(text: &str) -> Result<(), TargetError> {
+    if !text.contains('%') {
+        return Ok(());
+    }
     let bytes = text.as_bytes();
     for (index, _) in bytes.iter().enumerate().filter(|&(_, &b)| b == b'%') {
         for at in [index + 1, index + 2] {
@@ -78,8 +81,11 @@ fn check_escapes(text: &str) -> Result<(), TargetError> {
 
 /// Resolves `.` and `..`, escaped or not, as the original does before it routes.
 fn resolve_dots(path: &str) -> String {
-    let plain = |segment: &str| percent_decode(segment) == "." || percent_decode(segment) == "..";
-    if !path.split('/').any(plain) {
+    if !path.contains("/.") && !path.contains('%') {
+        return path.to_owned();
+    }
+    let dots = |segment: &str| matches!(percent_decode(segment).as_ref(), "." | "..");
+    if !path.split('/').any(dots) {
         return path.to_owned();
     }
     let mut kept: Vec<&str> = Vec::new();
