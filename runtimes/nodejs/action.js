@@ -136,24 +136,28 @@ function evaluate(main, code) {
 try { return ${inScope}; } catch (error) { if (error.name !== 'ReferenceError') throw error; }
 })\n//# sourceURL=action.js`);
   } catch (error) {
-    tellPlace(code);
-    throw error;
+    throw located(code) ?? error;
   }
   const scoped = evaluated(module.exports, requireOf(module), module, module.filename, folder, require('fs'), require('path'));
   const found = scoped.call(globalThis);
   return found === undefined ? memberOf(module.exports, main) : found;
 }
 
-/** Writes where code breaks the syntax: line and column, which the error of `eval` does not tell, and what may help. */
-function tellPlace(code) {
+/**
+ * Writes where code breaks the syntax: line and column, which the error of `eval` does not tell, and what may help. Returns the error
+ * of the code by itself: that of `eval` is about what stands behind the code where a bracket is not closed.
+ */
+function located(code) {
   try {
     require('vm').compileFunction(code, [], { filename: 'action.js' });
-  } catch (located) {
-    const [place] = String(located.stack).split('\n\n');
+  } catch (error) {
+    const [place] = String(error.stack).split('\n\n');
     process.stderr.write(`${place.trimEnd()}\n`);
-    if (/\bexport\b|\bimport\b/.test(located.message)) {
+    if (/\bexport\b|\bimport\b/.test(error.message)) {
       process.stderr.write('ES modules need an archive or folder whose package.json says "type": "module".\n');
     }
+    // Its own stack begins with the place.
+    return new error.constructor(error.message);
   }
 }
 

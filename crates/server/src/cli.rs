@@ -21,8 +21,8 @@ pub(crate) enum Command {
     /// Run a file or folder once, and show its result, its logs and where the time went.
     ///
     /// Ends with 0 for success, 1 for an error that the action reported, 2 for a crash, a time-out or the like, 3 for a
-    /// failure of the platform, 64 if there was nothing to run. The action reaches the internet, but no server of the
-    /// platform of its own: give it host and key of one as arguments if it needs that.
+    /// failure of the platform, 64 if there was nothing to run or a setting is wrong. The action reaches the internet, but
+    /// no server of the platform of its own: give it host and key of one as arguments if it needs that.
     Run(RunArgs),
     /// Manage users, keys and limits, of a running server or of its data directory
     Admin(AdminArgs),
@@ -81,4 +81,7 @@ pub(crate) struct DoctorArgs {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+    /// File with settings
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 }

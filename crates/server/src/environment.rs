@@ -5,10 +5,10 @@ use std::ffi::OsString;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use oxwhisk_container::sandbox::HELPER_NAME;
 
-use crate::settings::{Settings, Sources};
+use crate::settings::{Problems, Settings, Sources};
 
 /// Returns whether this process was started to be the helper that makes containers.
 pub(crate) fn is_sandbox_helper() -> bool {
@@ -34,8 +34,7 @@ pub(crate) fn settings<const N: usize>(
         .collect();
     let text = file
         .map(|path| {
-            std::fs::read_to_string(path)
-                .with_context(|| format!("could not read `{}`", path.display()))
+            std::fs::read_to_string(path).map_err(|error| Problems::unreadable(path, &error))
         })
         .transpose()?;
     let mut sources = Sources::new(

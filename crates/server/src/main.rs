@@ -94,7 +94,10 @@ fn dispatch(command: Command) -> Result<ExitCode> {
             let (runtime, _) = start(&settings)?;
             runtime.block_on(admin::run(args.area, shape, &settings))
         }
-        Command::Doctor(args) => doctor::run(&args, &environment::settings([], None)?),
+        Command::Doctor(args) => {
+            let settings = environment::settings([], args.config.as_deref())?;
+            doctor::run(&args, &settings)
+        }
         Command::Settings => {
             print_settings()?;
             Ok(ExitCode::SUCCESS)

@@ -201,8 +201,8 @@ fn what_keeps_the_program_from_starting_is_told() {
         ),
         (
             &["standalone", "--config", "/nonexistent/oxwhisk.toml"],
-            1,
-            "error: could not read `/nonexistent/oxwhisk.toml`: No such file or directory",
+            64,
+            "error: the settings cannot be used:\n  could not read `/nonexistent/oxwhisk.toml`: No such file or directory",
         ),
         (
             &["standalone", "--prot", "1"],
@@ -221,6 +221,24 @@ fn what_keeps_the_program_from_starting_is_told() {
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stderr}");
         assert!(stderr.starts_with(text), "{arguments:?}: {stderr}");
         assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn all_commands_with_settings_end_alike_without_their_file() {
+    let commands: [&[&str]; 4] = [
+        &["standalone"],
+        &["run", "hello.js"],
+        &["admin", "user", "list", "guest"],
+        &["doctor"],
+    ];
+    for command in commands {
+        let output = Command::new(PROGRAM)
+            .args(command)
+            .args(["--config", "/nonexistent/oxwhisk.toml"])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(64), "{command:?}");
     }
 }
 

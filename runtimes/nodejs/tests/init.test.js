@@ -50,7 +50,8 @@ test('after a failed init the launcher is stopped (§9.1 other state)', async (t
 });
 
 for (const [name, code, main, expected] of [
-  ['a syntax error', 'function main( { return', 'main', /^Initialization has failed due to: SyntaxError: /],
+  ['a syntax error', 'function main( { return', 'main', /^Initialization has failed due to: SyntaxError: Unexpected end of input$/],
+  ['a bracket that is not closed', 'function main() { return {};', 'main', /^Initialization has failed due to: SyntaxError: Unexpected end of input$/],
   ['an error at load', "throw new Error('at load'); function main() {}", 'main', /^Initialization has failed due to: Error: at load\n +at eval \(action\.js:1:\d+\)$/],
   ['a thrown text', "throw 'at load'", 'main', /^Initialization has failed due to: at load$/],
   ['nothing thrown', 'throw undefined', 'main', /^Initialization has failed due to: undefined$/],
@@ -70,7 +71,7 @@ for (const [name, code, main, expected] of [
     // The log shows objects as `console.error` does.
     const reason = name === 'an object that is no text' ? '[Object: null prototype] {}' : answer.body.error.slice('Initialization has failed due to: '.length);
     // Broken syntax is shown first.
-    const place = name === 'a syntax error' ? 'action.js:1\nfunction main( { return\n' : '';
+    const place = expected.source.includes('SyntaxError') ? `action.js:1\n${code}\n` : '';
     assert.deepStrictEqual(logs, { stdout: '', stderr: `${place}Error during initialization: ${reason}\n` });
   });
 }

@@ -13,20 +13,23 @@ use super::outcome::View;
 use super::refusal::Refusal;
 use super::users::checked_names;
 
+/// Places the options that all commands have behind their own.
+const LAST: usize = 900;
+
 #[derive(Debug, Args)]
 #[command(infer_long_args = true)]
 pub(crate) struct AdminArgs {
     /// Folder with the database, as given to `oxwhisk standalone` [default: below the XDG state directory]
-    #[arg(long, value_name = "DIR", global = true)]
+    #[arg(long, value_name = "DIR", global = true, display_order = LAST)]
     pub(crate) data_dir: Option<PathBuf>,
     /// File with settings
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE", global = true, display_order = LAST)]
     pub(crate) config: Option<PathBuf>,
     /// Print JSON
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = LAST)]
     pub(crate) json: bool,
     /// Say on standard error whether the running server or the database itself was asked
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, display_order = LAST)]
     pub(crate) verbose: bool,
     #[command(subcommand)]
     pub(crate) area: Area,

@@ -388,6 +388,14 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_is_no_toml_is_told_with_its_line() {
+        assert_eq!(
+            resolve(&[], &[], "port = 1\nlog =\n").unwrap_err(),
+            "the settings cannot be used:\n  the file is no TOML, line 2: string values must be quoted, expected literal string"
+        );
+    }
+
+    #[test]
     fn networks_are_read_as_prefixes_and_addresses() {
         let settings = resolve(&[], &[], "").unwrap();
         assert_eq!(settings.egress, EgressPolicy::default());

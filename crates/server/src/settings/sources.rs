@@ -1,7 +1,8 @@
 //! Where settings come from.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+use std::path::Path;
+use std::{fmt, io};
 
 use super::SETTINGS;
 use super::keys::Key;
@@ -24,6 +25,13 @@ pub(crate) struct Problems {
 }
 
 impl Problems {
+    /// A file that cannot be read.
+    pub(crate) fn unreadable(file: &Path, error: &io::Error) -> Self {
+        let mut problems = Self::default();
+        problems.add_line(format!("could not read `{}`: {error}", file.display()));
+        problems
+    }
+
     pub(crate) fn add(&mut self, key: &'static str, text: &str) {
         let origin = self
             .origins
@@ -151,7 +159,11 @@ impl Sources {
 fn flatten_file(text: &str) -> Result<BTreeMap<String, String>, Problems> {
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         let mut problems = Problems::default();
-        problems.add_line(format!("the file is no TOML: {}", error.message()));
+        let before = error.span().and_then(|span| text.get(..span.start));
+        let place = before.map_or_else(String::new, |before| {
+            format!(", line {}", before.matches('\n').count() + 1)
+        });
+        problems.add_line(format!("the file is no TOML{place}: {}", error.message()));
         problems
     })?;
     let mut flat = BTreeMap::new();
