@@ -530,8 +530,11 @@ class Launcher:
         write_traceback(error)
         import atexit
 
-        # What it prints is part of the log.
-        atexit._run_exitfuncs()
+        # What they print is part of the log. Before Python 3.10 the last failure, which is printed already, is raised again.
+        try:
+            atexit._run_exitfuncs()
+        except BaseException:
+            pass
         self.running = activation_id
         posix._exit(exit_code(error))
 

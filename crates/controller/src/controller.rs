@@ -50,6 +50,7 @@ pub struct Controller {
     /// Sequences and compositions that have ended and cannot be told to the store at the moment; nothing new of that kind is
     /// taken meanwhile.
     pub(crate) unstored: AtomicU32,
+    /// Requests of all listeners; shared with who watches how busy the server is.
     pub(crate) requests: Arc<RequestCount>,
 }
 

@@ -99,8 +99,8 @@ async fn take_off(context: &Context, job: &Job) -> bool {
     true
 }
 
-/// Stores a record, unless nobody wants it (rest-api §15), and takes the activation off the bus. `completion` goes out when
-/// the record is in the hands of the store.
+/// Stores a record, unless nobody wants it (rest-api §15), and takes the activation off the bus. `completion` goes out
+/// when the record is in the hands of the store.
 ///
 /// A store that is full or away is tried again until it takes the record: the activation stays on the
 /// bus, and nothing new is taken in or begins. Returns false if that was given up at shutdown; the activation is then

@@ -14,7 +14,7 @@ use oxwhisk_controller::RequestCount;
 
 /// How long the thread looks for an event: about what falling asleep and waking up takes, for both sides.
 const WINDOW: Duration = Duration::from_micros(100);
-/// Longer gaps count as so long: staying awake does not shorten them.
+/// A longer gap counts as one of this length: staying awake does not shorten it.
 const LONG: Duration = Duration::from_micros(400);
 /// One in so many gaps tries what is not done otherwise.
 const TRIAL: u32 = 16;
@@ -26,11 +26,11 @@ enum Next {
     Sleep,
 }
 
-/// How long gaps of one kind are, nanoseconds, averaged over the last few.
+/// How long gaps of one kind are, averaged over the last few; zero before the first.
 #[derive(Debug, Default)]
 struct Lengths {
-    looking: u32,
-    sleeping: u32,
+    looking_ns: u32,
+    sleeping_ns: u32,
     count: u32,
 }
 
@@ -39,7 +39,7 @@ impl Lengths {
     fn choose(&mut self) -> Next {
         self.count = self.count.wrapping_add(1);
         // A tenth less at least: looking costs processor time.
-        let looks = self.looking < self.sleeping / 10 * 9;
+        let looks = self.looking_ns < self.sleeping_ns / 10 * 9;
         let tries_the_other = self.count.is_multiple_of(TRIAL);
         match looks != tries_the_other {
             true => Next::Look,
@@ -48,14 +48,14 @@ impl Lengths {
     }
 
     fn learn(&mut self, choice: Next, length: Duration) {
-        let length = u32::try_from(length.min(LONG).as_nanos()).unwrap_or(u32::MAX);
+        let length_ns = u32::try_from(length.min(LONG).as_nanos()).unwrap_or(u32::MAX);
         let average = match choice {
-            Next::Look => &mut self.looking,
-            Next::Sleep => &mut self.sleeping,
+            Next::Look => &mut self.looking_ns,
+            Next::Sleep => &mut self.sleeping_ns,
         };
         *average = match *average {
-            0 => length,
-            before => before - before / 8 + length / 8,
+            0 => length_ns,
+            before => before - before / 8 + length_ns / 8,
         };
     }
 }
@@ -75,7 +75,7 @@ struct Gaps {
     /// Requests that had begun and ended when the gap began.
     seen: (u64, u64),
     gap: Option<Gap>,
-    /// When the thread last went on: what it did after that is not part of the gap.
+    /// When the thread last went on: what it has done since is not part of the gap.
     woken: Option<Instant>,
     open: Lengths,
     idle: Lengths,

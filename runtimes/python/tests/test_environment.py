@@ -147,6 +147,16 @@ class Process(LauncherTest):
         self.assertEqual(launcher.run()["body"], {"error": "command exited"})
         self.assertEqual(launcher.end(), (0, "bye\n" + SENTINEL, SENTINEL))
 
+    def test_failing_functions_registered_for_the_exit_do_not_keep_the_answer_back(self):
+        for failing in ("raise ValueError('oops')", "sys.exit(7)"):
+            with self.subTest(failing):
+                code = f"import atexit, sys\ndef fail():\n    {failing}\natexit.register(fail)\ndef main(args):\n    sys.exit(3)\n"
+                launcher = self.started(code)
+                self.assertEqual(launcher.run()["body"], {"error": "command exited"})
+                status, out, err = launcher.end()
+                self.assertEqual((status, out), (3, SENTINEL))
+                self.assertEqual(err[-len(SENTINEL) :], SENTINEL)
+
     def test_processes_of_multiprocessing_run_functions_of_the_action(self):
         code = """
 import multiprocessing

@@ -21,8 +21,9 @@ const DEFAULT: [&str; 6] = [
 const DEFAULT_HERE: &[&str] = &["/lib/aarch64-linux-gnu", "/usr/lib/aarch64-linux-gnu"];
 #[cfg(not(target_arch = "aarch64"))]
 const DEFAULT_HERE: &[&str] = &[];
-/// Loaded without being named in any file: for ending threads, for the names of hosts, and by extension modules that users bring. These may need
-/// the parts of the C library that were files of their own before version 2.34, and the few libraries that `manylinux` packages (PEP 600) use beside it.
+/// Loaded without being named in any file: for ending threads, for the names of hosts, and by extension modules that
+/// users bring. These may need the parts of the C library that were files of their own before version 2.34, and the few
+/// libraries that `manylinux` packages (PEP 600) use beside it.
 const UNNAMED: [&str; 11] = [
     "libgcc_s.so.1",
     "libstdc++.so.6",

@@ -8,7 +8,7 @@ use oxwhisk_entity::{
 use oxwhisk_store::{ArtifactQuery, Collection, Scope, StoreError};
 
 use super::Caller;
-use super::edit::{CommonEdit, already_exists, count_reply, list_reply};
+use super::edit::{CommonEdit, LateEdit, already_exists, count_reply, list_reply};
 use crate::controller::Controller;
 use crate::entities::{Stored, WhiskEntity};
 use crate::http::{ApiError, ListQuery, Reply};
@@ -123,35 +123,11 @@ impl Controller {
         }
         let now = self.clock.epoch_ms();
         let (mut package, replaces) = match existing {
-            None => {
-                let package = WhiskPackage {
-                    namespace: full_name.path,
-                    name: full_name.name,
-                    binding,
-                    parameters: edit.parameters.clone().unwrap_or_default(),
-                    version: late.version.unwrap_or(SemVer::FIRST),
-                    publish: late.publish.unwrap_or(false),
-                    annotations: edit.annotations.clone().unwrap_or_default(),
-                    updated: now,
-                };
-                (package, None)
-            }
+            None => (created(full_name, binding, edit, late, now), None),
             Some(Stored {
                 entity: old,
                 revision,
-            }) => {
-                let package = WhiskPackage {
-                    binding: binding.or(old.binding),
-                    parameters: edit.parameters.clone().unwrap_or(old.parameters),
-                    version: late.version.unwrap_or_else(|| old.version.next_patch()),
-                    publish: late.publish.unwrap_or(old.publish),
-                    annotations: edit.annotations.clone().unwrap_or(old.annotations),
-                    updated: now,
-                    namespace: old.namespace,
-                    name: old.name,
-                };
-                (package, Some(revision))
-            }
+            }) => (updated(old, binding, edit, late, now), Some(revision)),
         };
         package.annotations = with_binding(&package.annotations, package.binding.as_ref());
         let shown = self.config.features.require_response_payload;
@@ -247,6 +223,44 @@ impl Controller {
 
 fn package_name(caller: &Caller<'_>, name: &EntityName) -> FullyQualifiedName {
     FullyQualifiedName::new(EntityPath::from(&caller.namespace), name.clone())
+}
+
+fn created(
+    name: FullyQualifiedName,
+    binding: Option<Binding>,
+    edit: CommonEdit,
+    late: LateEdit,
+    now: u64,
+) -> WhiskPackage {
+    WhiskPackage {
+        namespace: name.path,
+        name: name.name,
+        binding,
+        parameters: edit.parameters.unwrap_or_default(),
+        version: late.version.unwrap_or(SemVer::FIRST),
+        publish: late.publish.unwrap_or(false),
+        annotations: edit.annotations.unwrap_or_default(),
+        updated: now,
+    }
+}
+
+fn updated(
+    old: WhiskPackage,
+    binding: Option<Binding>,
+    edit: CommonEdit,
+    late: LateEdit,
+    now: u64,
+) -> WhiskPackage {
+    WhiskPackage {
+        binding: binding.or(old.binding),
+        parameters: edit.parameters.unwrap_or(old.parameters),
+        version: late.version.unwrap_or_else(|| old.version.next_patch()),
+        publish: late.publish.unwrap_or(old.publish),
+        annotations: edit.annotations.unwrap_or(old.annotations),
+        updated: now,
+        namespace: old.namespace,
+        name: old.name,
+    }
 }
 
 /// The package that a request names to be bound, `_` resolved.

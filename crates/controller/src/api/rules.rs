@@ -8,7 +8,6 @@ use oxwhisk_entity::{
     EntityName, EntityPath, FullyQualifiedName, Json, Privilege, RuleLink, RuleStatus, SemVer,
     WhiskAction, WhiskRule, WhiskTrigger,
 };
-
 use oxwhisk_store::StoreError;
 
 use super::Caller;

@@ -51,7 +51,7 @@ pub(crate) fn api(config: &ControllerConfig) -> Json {
     Json::of(&document)
 }
 
-/// How long an invocation may be waited for, in both places where that can be asked for.
+/// How long an invocation may be waited for, where that can be asked for: in both forms of an action's path.
 fn fill_wait(document: &mut Value, config: &ControllerConfig) {
     let max = json!(u64::try_from(config.max_blocking_wait.as_millis()).unwrap_or(u64::MAX));
     for path in WRITTEN {

@@ -33,7 +33,7 @@ impl Controller {
         let mut tally = Tally::default();
         let mut input = payload;
         let response = loop {
-            if !session.take_conductor(2 * limit + 1) {
+            if !session.take_conductor(limit) {
                 break failure(
                     ResponseStatus::ApplicationError,
                     messages::COMPOSITION_TOO_LONG,
@@ -58,7 +58,6 @@ impl Controller {
                     };
                 }
                 Continuation::Unreadable => break unreadable(),
-
                 Continuation::Next(next) => {
                     let state = next.state.clone();
                     match self.run_next(composition, next, session, &mut tally).await {

@@ -69,9 +69,7 @@ impl Session {
     /// Counts one activation; false if there were more before than a sequence of compositions may have, the greatest
     /// that two levels can be.
     fn take_activation(&self, limit: u32) -> bool {
-        let of_one_composition = limit.saturating_mul(3).saturating_add(1);
-        let most = limit.saturating_mul(of_one_composition);
-        self.activations.fetch_add(1, Ordering::Relaxed) < most
+        self.activations.fetch_add(1, Ordering::Relaxed) < most_activations(limit)
     }
 
     /// Counts one component; false if there were `limit` before.
@@ -79,14 +77,26 @@ impl Session {
         self.components.fetch_add(1, Ordering::Relaxed) < limit
     }
 
-    /// Counts one run of a conductor; false if there were `limit` before.
+    /// Counts one run of a conductor; false if there were as many before as `limit` components allow.
     fn take_conductor(&self, limit: u32) -> bool {
-        self.conductors.fetch_add(1, Ordering::Relaxed) < limit
+        self.conductors.fetch_add(1, Ordering::Relaxed) < most_conductors(limit)
     }
 
     fn has_component_left(&self, limit: u32) -> bool {
         self.components.load(Ordering::Relaxed) < limit
     }
+}
+
+/// Most runs of conductors in a composition of so many components. Source: invocation §5.2.
+fn most_conductors(components: u32) -> u32 {
+    components.saturating_mul(2).saturating_add(1)
+}
+
+/// Most activations in a sequence of so many compositions of so many components each; those of one composition, where
+/// sequences have no components.
+fn most_activations(components: u32) -> u32 {
+    let of_one_composition = most_conductors(components).saturating_add(components);
+    components.max(1).saturating_mul(of_one_composition)
 }
 
 /// A sequence or composition that is being carried out.
@@ -330,4 +340,24 @@ pub(crate) struct CompositeCall {
     pub(crate) transid: TransactionId,
     pub(crate) payload: Json,
     pub(crate) wait: Option<Duration>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// invocation §5.2; and whatever the deployment sets as the longest sequence.
+    #[test]
+    fn budgets_grow_with_the_longest_sequence_and_never_wrap_around() {
+        for (components, conductors, activations) in [
+            (0, 1, 1),
+            (1, 3, 4),
+            (50, 101, 7550),
+            (1 << 31, u32::MAX, u32::MAX),
+            (u32::MAX, u32::MAX, u32::MAX),
+        ] {
+            assert_eq!(most_conductors(components), conductors);
+            assert_eq!(most_activations(components), activations);
+        }
+    }
 }

@@ -27,8 +27,10 @@ async fn callers_may_ask_for_waits_up_to_the_longest() {
                 let rest = format!("actions/nap?blocking={blocking}&timeout={timeout}");
                 client.post(&own(&rest), &json!({})).await.unwrap()
             };
-            let accepted = post(max.to_string()).await.status();
-            assert_eq!(accepted, if blocking { 200 } else { 202 });
+            // A slow machine may take longer than the shorter wait.
+            let accepted = post(max.to_string()).await;
+            let statuses: &[u16] = if blocking { &[200, 202] } else { &[202] };
+            assert!(statuses.contains(&accepted.status()), "{}", accepted.text());
             for timeout in ["0".to_owned(), (max + 1).to_string(), "x".to_owned()] {
                 assert_refused(&post(timeout).await, 400, &bad_timeout(max));
             }

@@ -18,7 +18,8 @@ use crate::sandbox::wire::RuntimeOrder;
 const HOST: &str = "/host";
 /// Devices that a container has.
 const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
-/// Files, mostly of the host's `/etc`, that programs need, where they exist. OpenSSL looks for certificates in the folder it was built for.
+/// Files, mostly of the host's `/etc`, that programs need, where they exist. OpenSSL looks for certificates in the
+/// folder it was built for.
 const ETC: [&str; 12] = [
     "/etc/ld.so.cache",
     "/etc/localtime",
@@ -352,7 +353,8 @@ impl Mounts {
 
     /// Makes links in `/usr/local/bin`, so that actions can start their interpreter by its usual names, wherever it is.
     ///
-    /// To be called before anything is mounted: the links are made in the root's own file system, and only for names that nothing will be mounted on.
+    /// To be called before anything is mounted: the links are made in the root's own file system, and only for names
+    /// that nothing will be mounted on.
     fn name_interpreter(&self, program: &Path) -> io::Result<()> {
         let own = program.file_name().unwrap_or_default().to_string_lossy();
         let names: &[&str] = if !program.is_absolute() {
