@@ -9,6 +9,7 @@ use oxwhisk_store::{ActivationStore, ArtifactStore, SubjectStore};
 use tokio::sync::{Mutex, RwLock};
 use tokio_util::task::TaskTracker;
 
+use crate::api_docs::Descriptions;
 use crate::auth::Authenticator;
 use crate::balancer::LoadBalancer;
 use crate::config::{Clock, ControllerConfig};
@@ -52,6 +53,7 @@ pub struct Controller {
     pub(crate) unstored: AtomicU32,
     /// Requests of all listeners; shared with who watches how busy the server is.
     pub(crate) requests: Arc<RequestCount>,
+    pub(crate) descriptions: Descriptions,
 }
 
 impl Controller {
@@ -79,6 +81,7 @@ impl Controller {
             tasks: TaskTracker::new(),
             unstored: AtomicU32::new(0),
             requests: Arc::default(),
+            descriptions: Descriptions::default(),
         }
     }
 

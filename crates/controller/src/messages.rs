@@ -24,6 +24,8 @@ pub(crate) const UNAVAILABLE: &str =
 /// Default text of 413.
 pub(crate) const TOO_LARGE: &str =
     "The request content is larger than the server is willing or able to process.";
+/// Two `Host` headers, in the words of the original's HTTP layer.
+pub(crate) const SEVERAL_HOSTS: &str = "HTTP message must not contain more than one Host header";
 /// The name is taken by an entity of another kind.
 pub(crate) const OTHER_COLLECTION: &str =
     "Resource by this name exists but is not in this collection.";

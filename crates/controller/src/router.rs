@@ -60,7 +60,7 @@ impl Controller {
         match call {
             Some(ServerCall::Info) => Ok(self.info()),
             Some(ServerCall::Ping) => Ok(Reply::text("pong").with_cors(Cors::Absent)),
-            Some(ServerCall::ApiDocs) => Ok(Self::root_api_docs()),
+            Some(ServerCall::ApiDocs) => Ok(self.root_api_docs()),
             Some(ServerCall::Docs) => Ok(Self::docs_redirect(
                 "docs/index.html?url=/api-docs",
                 Cors::Absent,

@@ -178,6 +178,10 @@ impl Service {
         if !is_known(&head.method) {
             return plain(StatusCode::NOT_IMPLEMENTED, "Unsupported HTTP method");
         }
+        // One proxy goes by the first, another by the last (RFC 9112 §3.2).
+        if head.headers.get_all(header::HOST).iter().nth(1).is_some() {
+            return plain(StatusCode::BAD_REQUEST, messages::SEVERAL_HOSTS);
+        }
         let hosts = &self.controller.config.api_hosts;
         let namespace = hosts.namespace_of(&head.uri, &head.headers);
         let target = match Target::parse(&head.uri, namespace.as_deref()) {

@@ -74,6 +74,7 @@ struct Waiting {
 #[derive(Debug)]
 pub(super) struct Connection {
     socket: AsyncFd<OwnedFd>,
+    process: OwnedFd,
     /// A std lock: never held across an await.
     waiting: Mutex<Waiting>,
 }
@@ -95,19 +96,24 @@ impl Connection {
                 let started = start_helper(&program, &theirs);
                 drop(theirs);
                 let pid = started.as_ref().ok().copied();
+                let process = started.and_then(|pid| {
+                    let flags = rustix::process::PidfdFlags::empty();
+                    Ok(rustix::process::pidfd_open(pid, flags)?)
+                });
                 // The receiver waits for it.
-                let _ = told.send(started.map(drop));
+                let _ = told.send(process);
                 if let Some(pid) = pid {
                     // Its status does not matter: the closed socket tells that it has ended.
                     let _ =
                         rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
                 }
             })?;
-        hears
+        let process = hears
             .recv()
             .map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))??;
         Ok(Arc::new(Self {
             socket: watch(ours, Interest::READABLE | Interest::WRITABLE)?,
+            process,
             waiting: Mutex::default(),
         }))
     }
@@ -243,6 +249,12 @@ impl Connection {
     pub(super) fn close(&self) {
         // Already closed is as good.
         let _ = rustix::net::shutdown(self.socket.get_ref(), rustix::net::Shutdown::Write);
+    }
+
+    /// Ends the helper, and with it the kernel ends all containers.
+    pub(super) fn kill(&self) {
+        // It may have ended already.
+        let _ = rustix::process::pidfd_send_signal(&self.process, rustix::process::Signal::KILL);
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {

@@ -26,6 +26,9 @@ use crate::{
 /// How long the end of killed processes may take. The kernel is only slower when it is stuck.
 const END_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long the helper may take to send a signal to all processes of a container.
+const SIGNAL_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// How long the kernel may take by itself to kill everything after the first process was killed.
 const KILL_PATIENCE: Duration = Duration::from_millis(100);
 
@@ -147,19 +150,18 @@ impl SandboxContainer {
     /// Has the helper stop all processes by signals, or let them go on.
     async fn signal_all(&self, stopped: bool) -> io::Result<()> {
         let done = self.connection.expect_stopped(self.serial);
-        self.connection
-            .order(
-                &Order::Stop {
-                    serial: self.serial,
-                    stopped,
-                },
-                &[],
-            )
-            .await?;
-        match done.await {
-            Ok(None) => Ok(()),
-            Ok(Some(errno)) => Err(io::Error::from_raw_os_error(errno)),
-            Err(_) => Err(io::ErrorKind::BrokenPipe.into()),
+        let order = Order::Stop {
+            serial: self.serial,
+            stopped,
+        };
+        let answered = tokio::time::timeout(SIGNAL_TIMEOUT, async {
+            self.connection.order(&order, &[]).await?;
+            done.await
+                .map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))
+        });
+        match answered.await.map_err(|_| io::ErrorKind::TimedOut)?? {
+            None => Ok(()),
+            Some(errno) => Err(io::Error::from_raw_os_error(errno)),
         }
     }
 

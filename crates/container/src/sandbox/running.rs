@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
@@ -12,6 +13,9 @@ use super::egress::process::EgressOrder;
 use super::factory::StartError;
 use super::wire::{Abilities, Order, RuntimeOrder, Start};
 use crate::Runtime;
+
+/// How long a helper may take to end all containers and itself; after that the kernel does it.
+const END_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A helper that takes orders, until it ends.
 #[derive(Debug)]
@@ -89,7 +93,7 @@ impl RunningHelper {
             .take();
     }
 
-    /// Lets the helper end and waits for it.
+    /// Lets the helper end and waits for it; kills one that does not, for it may have been stopped.
     pub(super) async fn end(&self) {
         self.connection.close();
         let reader = self
@@ -97,9 +101,16 @@ impl RunningHelper {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        if let Some(reader) = reader {
-            // The reader ends when the helper has; it does not panic.
-            let _ = reader.await;
+        let Some(mut reader) = reader else { return };
+        // The reader ends when the helper has; it does not panic.
+        if tokio::time::timeout(END_PATIENCE, &mut reader)
+            .await
+            .is_err()
+        {
+            tracing::error!("the sandbox helper did not end and is killed");
+            self.connection.kill();
+            // The kernel is only slower when it is stuck, and then the server ends before it.
+            let _ = tokio::time::timeout(END_PATIENCE, reader).await;
         }
     }
 }

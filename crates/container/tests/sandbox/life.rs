@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use oxwhisk_container::sandbox::{Level, SandboxConfig, SandboxFactory, probe};
+use oxwhisk_container::sandbox::{ControlGroups, Level, SandboxConfig, SandboxFactory, probe};
 use oxwhisk_container::{
     Container, ContainerError, ContainerFactory, CreateError, LogOutcome, Response, ResponseLimit,
     Runtime,
@@ -539,6 +539,38 @@ async fn server_whose_helper_is_stopped() {
 #[test]
 fn stopped_helper_is_not_waited_for_without_end() {
     let output = alone("life::server_whose_helper_is_stopped")
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[tokio::test]
+#[ignore = "started by `server_ends_although_its_helper_is_stopped`"]
+async fn server_that_ends_with_a_stopped_helper() {
+    // Without control groups it is the helper that pauses.
+    let config = SandboxConfig {
+        control_groups: ControlGroups::Off,
+        ..config()
+    };
+    let factory = SandboxFactory::start(config).await.unwrap();
+    let (spec, mark) = marked(spec(&node()));
+    let container = started(&factory, spec, "function main() { return {} }").await;
+    signal_helpers(rustix::process::Signal::STOP);
+    container.pause().await.unwrap_err();
+    drop(container);
+    factory.shutdown().await;
+    eventually("the container ends with the helper", || {
+        processes(&mark).is_empty()
+    });
+}
+
+#[test]
+fn server_ends_although_its_helper_is_stopped() {
+    let output = alone("life::server_that_ends_with_a_stopped_helper")
         .output()
         .unwrap();
     assert!(

@@ -63,12 +63,12 @@ impl Controller {
 
     /// `GET /api/v1/api-docs`
     pub(crate) fn api_docs(&self) -> Reply {
-        Reply::json(api_docs::api(&self.config))
+        Reply::json(self.descriptions.api(&self.config))
     }
 
     /// `GET /api-docs`
-    pub(crate) fn root_api_docs() -> Reply {
-        Reply::json(api_docs::server()).with_cors(Cors::Absent)
+    pub(crate) fn root_api_docs(&self) -> Reply {
+        Reply::json(self.descriptions.server()).with_cors(Cors::Absent)
     }
 
     pub(crate) fn docs_redirect(to: &'static str, cors: Cors) -> Reply {

@@ -3,6 +3,8 @@
 //! `api.json` describes what is below `/api/v1`, `server.json` the rest. Both are kept by hand beside the router, whose
 //! tests hold them against each other.
 
+use std::sync::OnceLock;
+
 use oxwhisk_entity::{Bound, Json};
 use serde_json::{Map, Value, json};
 
@@ -22,8 +24,30 @@ const WRITTEN: [&str; 3] = [
     "/namespaces/{namespace}/packages/{name}",
 ];
 
-/// Returns the description of the REST API with the kinds, limits and feature flags of this server filled in.
-pub(crate) fn api(config: &ControllerConfig) -> Json {
+/// The descriptions of one server, made when they are first asked for: that takes longer than most requests, and
+/// everybody may ask.
+#[derive(Debug, Default)]
+pub(crate) struct Descriptions {
+    api: OnceLock<Json>,
+    server: OnceLock<Json>,
+}
+
+impl Descriptions {
+    /// Returns the description of the REST API.
+    pub(crate) fn api(&self, config: &ControllerConfig) -> Json {
+        self.api.get_or_init(|| api(config)).clone()
+    }
+
+    /// Returns the description of the server's own endpoints.
+    pub(crate) fn server(&self) -> Json {
+        self.server
+            .get_or_init(|| Json::of(&parsed(SERVER)))
+            .clone()
+    }
+}
+
+/// Describes the REST API with the kinds, limits and feature flags of this server filled in.
+fn api(config: &ControllerConfig) -> Json {
     let mut document = parsed(API);
     let limits = &config.limits.action;
     for (name, bound) in [
@@ -104,11 +128,6 @@ fn responses(operation: &mut Value, change: impl FnOnce(&mut Map<String, Value>)
     if let Some(Value::Object(responses)) = operation.get_mut("responses") {
         change(responses);
     }
-}
-
-/// Returns the description of the server's own endpoints.
-pub(crate) fn server() -> Json {
-    Json::of(&parsed(SERVER))
 }
 
 /// The document; its tests show that it can be read.

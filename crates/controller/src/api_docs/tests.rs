@@ -344,3 +344,12 @@ fn what_a_list_shows_is_defined_under_the_names_of_the_original() {
         assert!(used.contains(&format!("#/definitions/{name}")), "{name}");
     }
 }
+
+#[test]
+fn descriptions_are_made_once() {
+    let (descriptions, config) = (Descriptions::default(), config());
+    let [first, second] = [(); 2].map(|()| descriptions.api(&config));
+    assert!(std::ptr::eq(first.text(), second.text()));
+    let [first, second] = [(); 2].map(|()| descriptions.server());
+    assert!(std::ptr::eq(first.text(), second.text()));
+}

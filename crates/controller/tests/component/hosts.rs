@@ -322,3 +322,20 @@ async fn other_hosts_show_the_server() {
         .await;
     assert_eq!(answer.status(), 404);
 }
+
+/// RFC 9112 §3.2. What a proxy let through by one host must not be answered by another.
+#[tokio::test(flavor = "multi_thread")]
+async fn request_for_two_hosts_is_refused() {
+    let harness = with_web_actions(Limits::default()).await;
+    for hosts in [
+        ["localhost", "guest.localhost"],
+        ["guest.localhost", "localhost"],
+        ["localhost", "localhost"],
+    ] {
+        let headers = hosts.map(|host| ("host", host));
+        let answer = GET.send(&harness.client, "/ping", &headers).await;
+        assert_eq!(answer.status(), 400, "{hosts:?}");
+        let text = "HTTP message must not contain more than one Host header";
+        assert_eq!(answer.text(), text);
+    }
+}
