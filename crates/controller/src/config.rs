@@ -96,7 +96,7 @@ pub struct ControllerConfig {
     pub limits: Limits,
     /// What goes over the wire.
     pub features: FeatureFlags,
-    /// Which records are stored.
+    /// Which records are stored, and whether a result waits for its record.
     pub records: RecordKeeping,
     /// Longest wait of a blocking invocation and of a web action, after which the identifier is answered; whole
     /// milliseconds. Zero answers it at once.

@@ -168,8 +168,7 @@ impl Service {
     }
 
     async fn respond(self, request: HttpRequest<Incoming>) -> Response<ResponseBody> {
-        let controller = Arc::clone(&self.controller);
-        let _open = controller.requests.begin();
+        let _open = self.controller.requests.begin();
         let start_ms = self.controller.clock.epoch_ms();
         let (head, body) = request.into_parts();
         if head.method == Method::CONNECT {

@@ -27,7 +27,7 @@ pub struct InvokerConfig {
     pub limits: LimitBounds,
     /// How much of a runtime's answer is kept. Default 1 MB, and 1 MB of a longer one.
     pub response: ResponseLimit,
-    /// Which records are stored. Default all.
+    /// Which records are stored, and whether a result waits for its record. Default all, and none does.
     pub records: RecordKeeping,
     /// How long the end marks of an activation's log are waited for. Default 2 s; zero takes what is there.
     pub log_wait: Duration,

@@ -56,17 +56,13 @@ pub(crate) async fn finish_unplaced(
     let ReadyJob { job, action } = ready;
     let now_ms = context.clock.epoch_ms();
     let record = record::of_run(&job.message, &action, response, &job.timing, now_ms);
-    finish_unran(&context, job, record).await;
+    finish_recorded(&context, job, Arc::new(record)).await;
 }
 
 /// Ends an activation without looking at its action.
 pub(crate) async fn finish_unknown(context: Arc<Context>, job: Job, response: ActivationResponse) {
     let record = record::of_nothing(&job.message, response, context.clock.epoch_ms());
-    finish_unran(&context, job, record).await;
-}
-
-async fn finish_unran(context: &Context, job: Job, record: WhiskActivation) {
-    finish_recorded(context, job, Arc::new(record)).await;
+    finish_recorded(&context, job, Arc::new(record)).await;
 }
 
 /// Ends an activation whose result is handed out when its record is stored.

@@ -75,19 +75,21 @@ fn api(config: &ControllerConfig) -> Json {
     Json::of(&document)
 }
 
-/// How long an invocation may be waited for, where that can be asked for: in both forms of an action's path.
+/// How long an invocation may be waited for, where that can be asked for: in both forms of an action's path. Where nothing
+/// is waited for, nothing can be asked for.
 fn fill_wait(document: &mut Value, config: &ControllerConfig) {
-    let max = json!(u64::try_from(config.max_blocking_wait.as_millis()).unwrap_or(u64::MAX));
+    let max_ms = u64::try_from(config.max_blocking_wait.as_millis()).unwrap_or(u64::MAX);
+    let is_wait = |parameter: &Value| parameter.get("name") == Some(&json!("timeout"));
     for path in WRITTEN {
         let parameters =
             operation(document, path, "post").and_then(|post| post.get_mut("parameters"));
-        let parameters = parameters
-            .and_then(Value::as_array_mut)
-            .into_iter()
-            .flatten();
-        for parameter in parameters.filter(|found| found.get("name") == Some(&json!("timeout"))) {
-            fill(parameter, "/maximum", max.clone());
-            fill(parameter, "/default", max.clone());
+        let Some(parameters) = parameters.and_then(Value::as_array_mut) else {
+            continue;
+        };
+        parameters.retain(|parameter| max_ms > 0 || !is_wait(parameter));
+        for parameter in parameters.iter_mut().filter(|parameter| is_wait(parameter)) {
+            fill(parameter, "/maximum", json!(max_ms));
+            fill(parameter, "/default", json!(max_ms));
         }
     }
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use http::{HeaderMap, Uri, header};
 
-use super::percent_decode;
+use super::target::resolve_dots;
 
 /// Longest name of a host, in bytes. Source: RFC 1035 §2.3.4.
 const MAX_HOST: usize = 253;
@@ -101,33 +101,22 @@ impl HostName {
 /// other escapes stay. What would lead above the root stays there, where nginx refuses it.
 pub(super) fn web_path(namespace: &str, path: &str) -> String {
     let path = path.replace("%2F", "/").replace("%2f", "/");
-    let mut kept: Vec<&str> = Vec::new();
-    let mut ends_open = false;
-    for segment in path.split('/') {
-        let decoded = percent_decode(segment);
-        ends_open = matches!(decoded.as_ref(), "" | "." | "..");
-        if decoded == ".." {
-            kept.pop();
-        }
-        if !ends_open {
-            kept.push(segment);
-        }
+    let segments = path.split('/').filter(|segment| !segment.is_empty());
+    let mut single: String = segments.flat_map(|segment| ["/", segment]).collect();
+    if path.ends_with('/') {
+        single.push('/');
     }
-    let mut web = format!("/api/v1/web/{namespace}");
-    if kept.is_empty() {
-        web.push_str(INDEX);
-        return web;
-    }
-    web.extend(kept.iter().flat_map(|segment| ["/", segment]));
-    if ends_open {
-        web.push('/');
-    }
-    web
+    let below = match resolve_dots(&single) {
+        root if root == "/" => INDEX.to_owned(),
+        below => below,
+    };
+    format!("/api/v1/web/{namespace}{below}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::percent_decode;
 
     fn hosts(names: &[&str]) -> ApiHosts {
         names.iter().map(|name| name.parse().unwrap()).collect()

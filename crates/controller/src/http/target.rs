@@ -80,7 +80,7 @@ fn check_escapes(text: &str) -> Result<(), TargetError> {
 }
 
 /// Resolves `.` and `..`, escaped or not, as the original does before it routes.
-fn resolve_dots(path: &str) -> String {
+pub(super) fn resolve_dots(path: &str) -> String {
     if !path.contains("/.") && !path.contains('%') {
         return path.to_owned();
     }

@@ -37,7 +37,7 @@ pub(crate) struct Settings {
     pub(crate) max_blocking_wait: Duration,
     /// What goes over the wire.
     pub(crate) features: FeatureFlags,
-    /// Which activation records are stored.
+    /// Which activation records are stored, and when they are on the disk.
     pub(crate) records: RecordKeeping,
     /// The invoker's settings.
     pub(crate) invoker: InvokerSettings,
