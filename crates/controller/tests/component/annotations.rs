@@ -3,11 +3,7 @@
 use oxwhisk_controller::Limits;
 use serde_json::{Value, json};
 
-use crate::support::Harness;
-
-fn path(rest: &str) -> String {
-    format!("/api/v1/namespaces/_/{rest}")
-}
+use crate::support::{Harness, path};
 
 fn annotated(key: &str, value: &Value) -> Value {
     json!({

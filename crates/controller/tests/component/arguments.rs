@@ -3,11 +3,7 @@
 use oxwhisk_controller::Limits;
 use serde_json::{Value, json};
 
-use crate::support::Harness;
-
-fn path(rest: &str) -> String {
-    format!("/api/v1/namespaces/_/{rest}")
-}
+use crate::support::{Harness, path};
 
 const WEB: &str = "/api/v1/web/guest/b/a";
 
@@ -28,7 +24,7 @@ async fn with_parameters() -> Harness {
         "annotations": [{"key": "web-export", "value": true}],
         "parameters": parameters("action", json!([{"key": "nothing", "value": null}])),
     });
-    for (rest, body) in [
+    harness.put_all([
         (
             "packages/p",
             json!({"parameters": parameters("package", json!([]))}),
@@ -43,10 +39,7 @@ async fn with_parameters() -> Harness {
             json!({"parameters": parameters("trigger", json!([{"key": "x", "value": "trigger"}]))}),
         ),
         ("rules/r", json!({"trigger": "/_/t", "action": "/_/b/a"})),
-    ] {
-        let answer = harness.client.put(&path(rest), &body).await.unwrap();
-        assert_eq!(answer.status(), 200, "{rest}: {}", answer.text());
-    }
+    ]).await;
     harness
 }
 

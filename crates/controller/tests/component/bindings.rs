@@ -4,11 +4,7 @@ use oxwhisk_controller::Limits;
 use oxwhisk_testing::RestClient;
 use serde_json::{Value, json};
 
-use crate::support::Harness;
-
-fn path(rest: &str) -> String {
-    format!("/api/v1/namespaces/_/{rest}")
-}
+use crate::support::{Harness, path};
 
 async fn put(client: &RestClient, rest: &str, body: Value) {
     let answer = client.put(&path(rest), &body).await.unwrap();

@@ -9,13 +9,9 @@ use oxwhisk_store::conformance::activations::record;
 use oxwhisk_testing::RestAnswer;
 use serde_json::{Value, json};
 
-use crate::support::Harness;
+use crate::support::{Harness, path};
 
 const WEB: &str = "/api/v1/web/guest/default/a";
-
-fn path(rest: &str) -> String {
-    format!("/api/v1/namespaces/_/{rest}")
-}
 
 /// A controller with a web action `a`, a trigger `t` and an active rule `r`.
 async fn with_rule() -> Harness {
@@ -24,14 +20,13 @@ async fn with_rule() -> Harness {
         "exec": {"kind": "nodejs:20", "code": "some text"},
         "annotations": [{"key": "web-export", "value": true}],
     });
-    for (rest, body) in [
-        ("actions/a", action),
-        ("triggers/t", json!({})),
-        ("rules/r", json!({"trigger": "/_/t", "action": "/_/a"})),
-    ] {
-        let answer = harness.client.put(&path(rest), &body).await.unwrap();
-        assert_eq!(answer.status(), 200, "{}", answer.text());
-    }
+    harness
+        .put_all([
+            ("actions/a", action),
+            ("triggers/t", json!({})),
+            ("rules/r", json!({"trigger": "/_/t", "action": "/_/a"})),
+        ])
+        .await;
     harness
 }
 

@@ -15,7 +15,7 @@ use oxwhisk_store::{
 use oxwhisk_testing::RestAnswer;
 use serde_json::json;
 
-use crate::support::Harness;
+use crate::support::{Harness, path};
 
 const INTERNAL: &str = "There was an internal server error.";
 const CORRUPTED: &str = "Resource is corrupted and cannot be read.";
@@ -110,25 +110,20 @@ impl SubjectStore for Away {
     }
 }
 
-fn path(rest: &str) -> String {
-    format!("/api/v1/namespaces/_/{rest}")
-}
-
 /// Puts an action, a trigger, a rule, a package and a packaged action.
 async fn fill(harness: &Harness) {
     let action = json!({"exec": {"kind": "nodejs:20", "code": "some text"}});
-    for (rest, body) in [
-        ("actions/a", action.clone()),
-        ("actions/b", action.clone()),
-        ("triggers/t", json!({})),
-        ("triggers/u", json!({})),
-        ("rules/r", json!({"trigger": "/_/t", "action": "/_/a"})),
-        ("packages/p", json!({})),
-        ("actions/p/a", action),
-    ] {
-        let answer = harness.client.put(&path(rest), &body).await.unwrap();
-        assert_eq!(answer.status(), 200, "{rest}: {}", answer.text());
-    }
+    harness
+        .put_all([
+            ("actions/a", action.clone()),
+            ("actions/b", action.clone()),
+            ("triggers/t", json!({})),
+            ("triggers/u", json!({})),
+            ("rules/r", json!({"trigger": "/_/t", "action": "/_/a"})),
+            ("packages/p", json!({})),
+            ("actions/p/a", action),
+        ])
+        .await;
 }
 
 #[track_caller]

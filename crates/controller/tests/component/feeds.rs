@@ -3,11 +3,7 @@
 use oxwhisk_controller::Limits;
 use serde_json::{Value, json};
 
-use crate::support::Harness;
-
-fn path(rest: &str) -> String {
-    format!("/api/v1/namespaces/_/{rest}")
-}
+use crate::support::{Harness, path};
 
 /// A controller with a feed action `changes` in package `p`.
 async fn with_feed() -> Harness {
@@ -17,10 +13,9 @@ async fn with_feed() -> Harness {
         "annotations": [{"key": "feed", "value": true}],
         "parameters": [{"key": "interval", "value": 60}],
     });
-    for (rest, body) in [("packages/p", json!({})), ("actions/p/changes", action)] {
-        let answer = harness.client.put(&path(rest), &body).await.unwrap();
-        assert_eq!(answer.status(), 200, "{}", answer.text());
-    }
+    harness
+        .put_all([("packages/p", json!({})), ("actions/p/changes", action)])
+        .await;
     harness
 }
 

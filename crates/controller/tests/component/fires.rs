@@ -3,11 +3,7 @@
 use oxwhisk_controller::Limits;
 use serde_json::{Value, json};
 
-use crate::support::Harness;
-
-fn path(rest: &str) -> String {
-    format!("/api/v1/namespaces/_/{rest}")
-}
+use crate::support::{Harness, path};
 
 /// The entry of the only rule in the record of a fired trigger.
 async fn fired(harness: &Harness, body: &Value) -> Value {
@@ -28,17 +24,16 @@ async fn fired(harness: &Harness, body: &Value) -> Value {
 async fn arguments_of_a_rule_are_bounded_with_those_of_its_trigger() {
     let harness = Harness::start(Limits::default()).await;
     let half = json!([{"key": "stored", "value": "x".repeat(600_000)}]);
-    for (rest, body) in [
-        (
-            "actions/a",
-            json!({"exec": {"kind": "nodejs:20", "code": "some text"}}),
-        ),
-        ("triggers/t", json!({"parameters": half})),
-        ("rules/r", json!({"trigger": "/_/t", "action": "/_/a"})),
-    ] {
-        let answer = harness.client.put(&path(rest), &body).await.unwrap();
-        assert_eq!(answer.status(), 200, "{}", answer.text());
-    }
+    harness
+        .put_all([
+            (
+                "actions/a",
+                json!({"exec": {"kind": "nodejs:20", "code": "some text"}}),
+            ),
+            ("triggers/t", json!({"parameters": half})),
+            ("rules/r", json!({"trigger": "/_/t", "action": "/_/a"})),
+        ])
+        .await;
     let small = fired(&harness, &json!({"sent": "x"})).await;
     assert_eq!(small.get("statusCode"), Some(&json!(0)), "{small}");
     let large = fired(&harness, &json!({"sent": "x".repeat(600_000)})).await;

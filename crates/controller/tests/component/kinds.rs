@@ -1,17 +1,13 @@
 //! Kinds: which there are, which are no longer, and which a namespace may use.
 
 use oxwhisk_controller::Limits;
-use oxwhisk_entity::{Json, UserLimits};
+use oxwhisk_entity::UserLimits;
 use oxwhisk_store::SubjectStore as _;
 use serde_json::{Value, json};
 
-use crate::support::Harness;
+use crate::support::{Harness, path};
 
 const DEPRECATED: &str = "The 'nodejs:18' runtime is no longer supported. You may read and delete but not update or invoke this action.";
-
-fn path(rest: &str) -> String {
-    format!("/api/v1/namespaces/_/{rest}")
-}
 
 fn action(kind: &str) -> Value {
     json!({"exec": {"kind": kind, "code": "some text"}, "annotations": [{"key": "web-export", "value": true}]})
@@ -27,11 +23,7 @@ async fn with_old_action() -> Harness {
     let harness = Harness::start(Limits::default()).await;
     let (status, _) = put(&harness, "actions/old", &action("nodejs:20")).await;
     assert_eq!(status, 200);
-    let deprecate = |text: &str| {
-        let text = text.replace("nodejs:20", "nodejs:18");
-        Json::parse(text.as_bytes()).unwrap()
-    };
-    harness.change_stored("guest/old", deprecate).await;
+    harness.deprecate("old").await;
     harness
 }
 

@@ -105,16 +105,15 @@ async fn lists_show_strangers_what_is_public() {
     let path = |rest: &str| format!("/api/v1/namespaces/guest/{rest}");
     let action = json!({"exec": {"kind": "nodejs:20", "code": "x"}});
     let binding = json!({"binding": {"namespace": "_", "name": "open"}, "publish": true});
-    for (rest, body) in [
-        ("packages/open", json!({"publish": true})),
-        ("packages/shut", json!({"publish": false})),
-        ("packages/bound", binding),
-        ("actions/open/a", action.clone()),
-        ("actions/shut/a", action),
-    ] {
-        let answer = harness.client.put(&path(rest), &body).await.unwrap();
-        assert_eq!(answer.status(), 200, "{rest}");
-    }
+    harness
+        .put_all([
+            ("packages/open", json!({"publish": true})),
+            ("packages/shut", json!({"publish": false})),
+            ("packages/bound", binding),
+            ("actions/open/a", action.clone()),
+            ("actions/shut/a", action),
+        ])
+        .await;
     let get = async |client: &RestClient, rest: &str| {
         let answer = client.get(&path(rest)).await.unwrap();
         (answer.status(), answer.json().unwrap())

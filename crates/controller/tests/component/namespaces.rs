@@ -71,14 +71,13 @@ async fn records_are_not_kept_for_a_namespace_that_wants_none() {
     let harness = Harness::start(Limits::default()).await;
     let path = |rest: &str| format!("/api/v1/namespaces/_/{rest}");
     let action = json!({"exec": {"kind": "nodejs:20", "code": "some text"}});
-    for (rest, body) in [
-        ("actions/a", action),
-        ("triggers/t", json!({})),
-        ("rules/r", json!({"trigger": "/_/t", "action": "/_/a"})),
-    ] {
-        let answer = harness.client.put(&path(rest), &body).await.unwrap();
-        assert_eq!(answer.status(), 200, "{}", answer.text());
-    }
+    harness
+        .put_all([
+            ("actions/a", action),
+            ("triggers/t", json!({})),
+            ("rules/r", json!({"trigger": "/_/t", "action": "/_/a"})),
+        ])
+        .await;
     let own = UserLimits {
         store_activations: Some(false),
         ..UserLimits::default()

@@ -5,13 +5,9 @@ use oxwhisk_entity::UserLimits;
 use oxwhisk_store::SubjectStore as _;
 use serde_json::{Value, json};
 
-use crate::support::Harness;
+use crate::support::{Harness, path};
 
 const JSON: (&str, &str) = ("content-type", "application/json");
-
-fn path(rest: &str) -> String {
-    format!("/api/v1/namespaces/_/{rest}")
-}
 
 async fn put(harness: &Harness, rest: &str, body: &Value) -> (u16, Value) {
     let answer = harness.client.put(&path(rest), body).await.unwrap();

@@ -4,14 +4,10 @@ use oxwhisk_controller::Limits;
 use oxwhisk_testing::RestAnswer;
 use serde_json::{Value, json};
 
-use crate::support::Harness;
+use crate::support::{Harness, path};
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 const CORS: &str = "access-control-allow-methods";
-
-fn path(rest: &str) -> String {
-    format!("/api/v1/namespaces/_/{rest}")
-}
 
 /// An error has exactly two members; `code` is the transaction id.
 #[track_caller]
@@ -26,14 +22,13 @@ fn is_error(answer: &RestAnswer, status: u16, text: &str) {
 async fn with_rule(limits: Limits) -> Harness {
     let harness = Harness::start(limits).await;
     let action = json!({"exec": {"kind": "nodejs:20", "code": "some text"}});
-    for (rest, body) in [
-        ("actions/a", action),
-        ("triggers/t", json!({})),
-        ("rules/r", json!({"trigger": "/_/t", "action": "/_/a"})),
-    ] {
-        let answer = harness.client.put(&path(rest), &body).await.unwrap();
-        assert_eq!(answer.status(), 200, "{}", answer.text());
-    }
+    harness
+        .put_all([
+            ("actions/a", action),
+            ("triggers/t", json!({})),
+            ("rules/r", json!({"trigger": "/_/t", "action": "/_/a"})),
+        ])
+        .await;
     harness
 }
 

@@ -3,7 +3,7 @@
 use oxwhisk_controller::Limits;
 use serde_json::{Value, json};
 
-use crate::support::Harness;
+use crate::support::{Harness, path};
 
 const COMMON: [&str; 6] = [
     "annotations",
@@ -13,10 +13,6 @@ const COMMON: [&str; 6] = [
     "updated",
     "version",
 ];
-
-fn path(rest: &str) -> String {
-    format!("/api/v1/namespaces/_/{rest}")
-}
 
 /// Puts an entity and returns the answer.
 async fn put(harness: &Harness, rest: &str, body: Value) -> Value {

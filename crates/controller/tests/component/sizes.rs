@@ -5,11 +5,7 @@ use oxwhisk_entity::{ByteSize, UserLimits};
 use oxwhisk_store::SubjectStore as _;
 use serde_json::{Value, json};
 
-use crate::support::Harness;
-
-fn path(rest: &str) -> String {
-    format!("/api/v1/namespaces/_/{rest}")
-}
+use crate::support::{Harness, path};
 
 async fn put(harness: &Harness, rest: &str, body: &Value) -> (u16, Value) {
     let answer = harness.client.put(&path(rest), body).await.unwrap();
@@ -72,6 +68,13 @@ async fn size_of_an_exec_is_all_that_it_is_made_of() {
     assert_eq!(status, 413, "{text}");
 }
 
+/// The limits that the namespace has by now.
+async fn shown_limits(harness: &Harness) -> Value {
+    harness.clock.advance(1_001);
+    let shown = harness.client.get(&path("limits")).await.unwrap();
+    shown.json().unwrap()
+}
+
 /// entities §6.3, §10; rest-api §5.5: a namespace's own sizes hold for all that takes a body or keeps parameters, and
 /// only narrow the system's.
 #[tokio::test(flavor = "multi_thread")]
@@ -79,27 +82,20 @@ async fn sizes_may_be_narrowed_for_a_namespace() {
     let harness = Harness::start(Limits::default()).await;
     let web = json!([{"key": "web-export", "value": true}]);
     let action = json!({"exec": {"kind": "nodejs:20", "code": "some text"}, "annotations": web});
-    for (rest, body) in [
-        ("actions/a", action),
-        ("triggers/t", json!({})),
-        ("rules/r", json!({"trigger": "/_/t", "action": "/_/a"})),
-    ] {
-        assert_eq!(put(&harness, rest, &body).await.0, 200);
-    }
+    harness
+        .put_all([
+            ("actions/a", action),
+            ("triggers/t", json!({})),
+            ("rules/r", json!({"trigger": "/_/t", "action": "/_/a"})),
+        ])
+        .await;
     let sizes = |payload: &str, parameters: &str| -> UserLimits {
         let limits = json!({"maxPayloadSize": payload, "maxParameterSize": parameters});
         serde_json::from_value(limits).unwrap()
     };
     let own = sizes("20 b", "12 B");
     harness.store.put_limits("guest", Some(&own)).await.unwrap();
-    harness.clock.advance(1_001);
-    let shown = harness
-        .client
-        .get(&path("limits"))
-        .await
-        .unwrap()
-        .json()
-        .unwrap();
+    let shown = shown_limits(&harness).await;
     assert_eq!(shown["maxParameterSize"], "12 B");
     assert!(shown["maxPayloadSize"].is_string(), "{shown}");
     let (fits, too_large) = (json!({"status": "active"}), json!({"status": "inactive"}));
@@ -139,14 +135,7 @@ async fn sizes_may_be_narrowed_for_a_namespace() {
         .put_limits("guest", Some(&wide))
         .await
         .unwrap();
-    harness.clock.advance(1_001);
-    let shown = harness
-        .client
-        .get(&path("limits"))
-        .await
-        .unwrap()
-        .json()
-        .unwrap();
+    let shown = shown_limits(&harness).await;
     assert_eq!(shown["maxParameterSize"], "1048576 B");
     let large = json!({"x": "x".repeat(1 << 20)});
     let refused = harness

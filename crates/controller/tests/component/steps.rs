@@ -7,13 +7,9 @@ use oxwhisk_entity::{ActivationResponse, Json, ResponseStatus};
 use oxwhisk_testing::eventually;
 use serde_json::{Value, json};
 
-use crate::support::Harness;
+use crate::support::{Harness, path};
 
 const DEADLINE: Duration = Duration::from_secs(20);
-
-fn path(rest: &str) -> String {
-    format!("/api/v1/namespaces/_/{rest}")
-}
 
 async fn record_of(harness: &Harness, id: &Value) -> Value {
     let path = path(&format!("activations/{}", id.as_str().unwrap()));
@@ -33,29 +29,25 @@ async fn with_steps() -> Harness {
     conductor["annotations"] = json!([{"key": "conductor", "value": "yes"}]);
     let sequence =
         |components: &[&str]| json!({"exec": {"kind": "sequence", "components": components}});
-    for (name, body) in [
+    let actions = [
         ("a", action.clone()),
         ("old", action),
         ("c", conductor),
         ("inner", sequence(&["/_/a"])),
         ("outer", sequence(&["/_/inner", "/_/a"])),
         ("stale", sequence(&["/_/a", "/_/old"])),
-    ] {
-        let target = path(&format!("actions/{name}?overwrite=true"));
-        let answer = harness.client.put(&target, &body).await.unwrap();
-        assert_eq!(answer.status(), 200, "{name}: {}", answer.text());
-    }
+    ];
+    let actions = actions
+        .into_iter()
+        .map(|(name, body)| (format!("actions/{name}"), body));
+    harness.put_all(actions).await;
     // Written once more, so that the controller forgets it.
     let rewritten = harness
         .client
         .put(&path("actions/old?overwrite=true"), &json!({}))
         .await;
     assert_eq!(rewritten.unwrap().status(), 200);
-    let deprecate = |text: &str| {
-        let text = text.replace("nodejs:20", "nodejs:18");
-        Json::parse(text.as_bytes()).unwrap()
-    };
-    harness.change_stored("guest/old", deprecate).await;
+    harness.deprecate("old").await;
     harness
 }
 
@@ -165,11 +157,11 @@ async fn with_compositions(sequence_length: u32, sequences: &[(&str, &[&str])]) 
         let exec = json!({"kind": "sequence", "components": components});
         (*name, json!({"exec": exec}))
     });
-    for (name, body) in code.into_iter().chain(sequences) {
-        let target = path(&format!("actions/{name}"));
-        let answer = harness.client.put(&target, &body).await.unwrap();
-        assert_eq!(answer.status(), 200, "{name}: {}", answer.text());
-    }
+    let actions = code.into_iter().chain(sequences);
+    let actions = actions
+        .into_iter()
+        .map(|(name, body)| (format!("actions/{name}"), body));
+    harness.put_all(actions).await;
     harness
 }
 

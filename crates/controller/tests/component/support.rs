@@ -25,6 +25,7 @@ use oxwhisk_store::{
     Revision, StoreError, Subject, SubjectNamespace, SubjectStore as _,
 };
 use oxwhisk_testing::RestClient;
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
@@ -52,6 +53,11 @@ impl Clock for ManualClock {
     fn epoch_ms(&self) -> u64 {
         self.0.load(Ordering::SeqCst)
     }
+}
+
+/// The path of something in the caller's namespace.
+pub(crate) fn path(rest: &str) -> String {
+    format!("/api/v1/namespaces/_/{rest}")
 }
 
 /// A controller that serves until it is dropped.
@@ -172,6 +178,27 @@ impl Harness {
         };
         self.store.put_subject(&subject).await.unwrap();
         self.client.with_key(&credentials)
+    }
+
+    /// Writes new entities of the caller's namespace, each by its path there.
+    pub(crate) async fn put_all<T: AsRef<str>>(
+        &self,
+        entities: impl IntoIterator<Item = (T, Value)>,
+    ) {
+        for (rest, body) in entities {
+            let rest = rest.as_ref();
+            let answer = self.client.put(&path(rest), &body).await.unwrap();
+            assert_eq!(answer.status(), 200, "{rest}: {}", answer.text());
+        }
+    }
+
+    /// Makes the kind of an action one that is deprecated; the controller must not have read it yet.
+    pub(crate) async fn deprecate(&self, name: &str) {
+        self.change_stored(&format!("guest/{name}"), |text| {
+            let text = text.replace("nodejs:20", "nodejs:18");
+            Json::parse(text.as_bytes()).unwrap()
+        })
+        .await;
     }
 
     /// Turns an action into a sequence behind the controller's back; the controller must not have read it yet.

@@ -8,15 +8,11 @@ use oxwhisk_store::{Subject, SubjectNamespace, SubjectStore as _};
 use oxwhisk_testing::{RestAnswer, RestClient, eventually};
 use serde_json::{Value, json};
 
-use crate::support::Harness;
+use crate::support::{Harness, path};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 /// How long an identity is believed, and a little more.
 const BELIEVED_MS: u64 = 1_001;
-
-fn path(rest: &str) -> String {
-    format!("/api/v1/namespaces/_/{rest}")
-}
 
 /// A controller with an action `a`, a web action `w`, a sequence `s` of two, a trigger `t` and a rule over it.
 async fn with_entities(limits: Limits) -> Harness {
@@ -25,17 +21,16 @@ async fn with_entities(limits: Limits) -> Harness {
     let mut web = action.clone();
     web["annotations"] = json!([{"key": "web-export", "value": true}]);
     let sequence = json!({"exec": {"kind": "sequence", "components": ["/_/a", "/_/a"]}});
-    for (rest, body) in [
-        ("actions/a", action),
-        ("actions/w", web),
-        ("actions/s", sequence),
-        ("triggers/t", json!({})),
-        ("triggers/bare", json!({})),
-        ("rules/r", json!({"trigger": "/_/t", "action": "/_/a"})),
-    ] {
-        let answer = harness.client.put(&path(rest), &body).await.unwrap();
-        assert_eq!(answer.status(), 200, "{rest}: {}", answer.text());
-    }
+    harness
+        .put_all([
+            ("actions/a", action),
+            ("actions/w", web),
+            ("actions/s", sequence),
+            ("triggers/t", json!({})),
+            ("triggers/bare", json!({})),
+            ("rules/r", json!({"trigger": "/_/t", "action": "/_/a"})),
+        ])
+        .await;
     harness
 }
 

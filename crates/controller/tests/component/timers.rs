@@ -9,16 +9,12 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::support::Harness;
+use crate::support::{Harness, path};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 const SECOND: Duration = Duration::from_secs(1);
 /// The time limit of the actions, in milliseconds: far from any wait.
 const TIME_LIMIT: u64 = 5_000;
-
-fn path(rest: &str) -> String {
-    format!("/api/v1/namespaces/_/{rest}")
-}
 
 /// Moves the time, then lets everybody act on it.
 async fn pass(harness: &Harness, time: Duration) {
@@ -40,15 +36,15 @@ async fn with_actions() -> (Harness, RestClient) {
         })
     };
     let sequence = json!({"exec": {"kind": "sequence", "components": ["/_/a"]}});
-    for (name, body) in [
+    let actions = [
         ("a", action("web-export")),
         ("c", action("conductor")),
         ("s", sequence),
-    ] {
-        let target = path(&format!("actions/{name}"));
-        let answer = harness.client.put(&target, &body).await.unwrap();
-        assert_eq!(answer.status(), 200, "{}", answer.text());
-    }
+    ];
+    let actions = actions
+        .into_iter()
+        .map(|(name, body)| (format!("actions/{name}"), body));
+    harness.put_all(actions).await;
     let client = harness.client.with_patience(SECOND * 100_000);
     (harness, client)
 }
