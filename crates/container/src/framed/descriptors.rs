@@ -19,6 +19,17 @@ pub(super) const READS_PER_TURN: usize = 8;
 /// Bytes of one read of a log pipe.
 const LOG_READ: usize = 16 * 1024;
 
+/// The platform's ends of a container's descriptors, all non-blocking.
+#[derive(Debug)]
+pub(crate) struct Pipes {
+    /// Connected to descriptor 3 of the launcher.
+    pub(crate) socket: OwnedFd,
+    /// Reads what the container writes to standard output.
+    pub(crate) stdout: OwnedFd,
+    /// Reads what it writes to standard error.
+    pub(crate) stderr: OwnedFd,
+}
+
 /// What a turn of driving achieved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Turn {

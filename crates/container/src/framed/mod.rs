@@ -7,6 +7,21 @@
 
 mod answers;
 mod descriptors;
+mod log_frames;
 mod transport;
 
-pub(crate) use transport::{Framed, FramedError, Pipes};
+pub(crate) use descriptors::Pipes;
+pub(crate) use transport::Framed;
+
+use answers::Refusal;
+
+/// Why a call got no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum FramedError {
+    /// The launcher had closed its end before it took the request.
+    NotTaken,
+    /// The launcher closed its end, or broke the protocol.
+    Lost,
+    /// The sandbox could not be set up.
+    Refused(Refusal),
+}

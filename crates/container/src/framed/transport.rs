@@ -15,7 +15,6 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::SystemTime;
 
 use bytes::{Buf, Bytes};
 use foldhash::{HashMap, HashMapExt};
@@ -23,36 +22,13 @@ use oxwhisk_entity::{ActivationId, ByteSize};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{Interest, Ready};
 
-use super::answers::{AnswerReader, Fill, Key, Line, Refusal};
-use super::descriptors::{READS_PER_TURN, Turn, one_line, read_log, write_vectored};
+use super::FramedError;
+use super::answers::{AnswerReader, Fill, Key, Line};
+use super::descriptors::{Pipes, READS_PER_TURN, Turn, one_line, read_log, write_vectored};
+use super::log_frames::LogFrames;
 use crate::log_buffer::LogBuffer;
 use crate::watched::watch;
 use crate::{LogOutcome, Logs, Response, ResponseLimit, Stream};
-
-/// Activations whose log frames are kept until they are asked for.
-const LOGS_MAX: usize = 1024;
-
-/// The platform's ends of a container's descriptors, all non-blocking.
-#[derive(Debug)]
-pub(crate) struct Pipes {
-    /// Connected to descriptor 3 of the launcher.
-    pub(crate) socket: OwnedFd,
-    /// Reads what the container writes to standard output.
-    pub(crate) stdout: OwnedFd,
-    /// Reads what it writes to standard error.
-    pub(crate) stderr: OwnedFd,
-}
-
-/// Why a call got no answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum FramedError {
-    /// The launcher had closed its end before it took the request.
-    NotTaken,
-    /// The launcher closed its end, or broke the protocol.
-    Lost,
-    /// The sandbox could not be set up.
-    Refused(Refusal),
-}
 
 #[derive(Debug)]
 struct Pending {
@@ -70,11 +46,7 @@ struct State {
     pending: HashMap<Key, Pending>,
     ready: bool,
     log: LogBuffer,
-    /// Log frames by activation; only if runs may overlap.
-    frames: HashMap<ActivationId, LogBuffer>,
-    /// Bytes of text in all log frames together; at most `log_capacity`.
-    framed_bytes: u64,
-    log_capacity: ByteSize,
+    frames: LogFrames,
     failure: Option<FramedError>,
     open: Open,
     driver: Option<u64>,
@@ -145,9 +117,7 @@ impl Framed {
                 pending: HashMap::new(),
                 ready: false,
                 log: LogBuffer::new(log_capacity),
-                frames: HashMap::new(),
-                framed_bytes: 0,
-                log_capacity,
+                frames: LogFrames::new(log_capacity),
                 failure: None,
                 open: Open {
                     stdout: true,
@@ -234,16 +204,7 @@ impl Framed {
     pub(crate) fn take_frames(&self, id: ActivationId, limit: ByteSize) -> Logs {
         let mut state = self.state();
         self.read_now(&mut state);
-        let mut logs = match state.frames.remove(&id) {
-            Some(mut frames) => {
-                state.framed_bytes = state.framed_bytes.saturating_sub(frames.size());
-                frames.take(limit, LogOutcome::Complete)
-            }
-            None => Logs {
-                lines: Vec::new(),
-                outcome: LogOutcome::Complete,
-            },
-        };
+        let mut logs = state.frames.take(&id, limit);
         let used: u64 = logs
             .lines
             .iter()
@@ -517,23 +478,7 @@ impl State {
     /// Keeps a line of an activation's log, or notes that one was dropped.
     fn keep(&mut self, id: ActivationId, stream: Stream, text: Option<&str>) {
         let is_running = self.pending.contains_key(&Key::Run(id));
-        let has_room = self.frames.len() < LOGS_MAX;
-        let is_known = self.frames.contains_key(&id) || (is_running && has_room);
-        if !is_known {
-            return;
-        }
-        let capacity = self.log_capacity;
-        let text = text.filter(|text| self.framed_bytes + text.len() as u64 <= capacity.as_bytes());
-        let buffer = self
-            .frames
-            .entry(id)
-            .or_insert_with(|| LogBuffer::new(capacity));
-        let before = buffer.size();
-        match text {
-            Some(text) => buffer.push(stream, text, SystemTime::now()),
-            None => buffer.push_gap(stream, SystemTime::now()),
-        }
-        self.framed_bytes += buffer.size().saturating_sub(before);
+        self.frames.keep(id, is_running, stream, text);
     }
 
     /// Hands an answer to its call. The answer of a call that has given up is dropped.

@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use super::demand::{Class, ContainerKey, Decision};
 use super::schedule::{Claim, Room};
-use super::state::{Occupancy, Pool, Slot};
+use super::slot::{Occupancy, Slot};
+use super::state::Pool;
 
 impl Pool {
     /// Evicts idle containers until there is room for what is claimed, least recently used ones first, then

@@ -28,6 +28,7 @@ mod demand;
 mod estimates;
 mod evict;
 mod schedule;
+mod slot;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -37,4 +38,5 @@ pub use demand::{
     ActionKey, Class, ContainerKey, Decision, Demand, PoolEvent, Revised, StemTarget,
 };
 pub use estimates::TENURE;
-pub use state::{Occupancy, Pool, PoolConfig};
+pub use slot::Occupancy;
+pub use state::{Pool, PoolConfig};

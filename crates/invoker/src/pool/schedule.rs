@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::actions::{Action, ActionIndex};
 use super::demand::{Class, ContainerKey, Decision};
-use super::state::{Occupancy, Pool, Slot};
+use super::slot::{Occupancy, Slot};
+use super::state::Pool;
 use crate::machine::RunId;
 
 /// Memory that can still be promised in one pass over the queues, in MB.

@@ -9,7 +9,8 @@ use super::actions::{ActionIndex, Actions};
 use super::demand::{
     ActionKey, Class, ContainerKey, Decision, Demand, PoolEvent, Revised, StemTarget,
 };
-use super::estimates::{ColdCosts, KindIndex};
+use super::estimates::ColdCosts;
+use super::slot::{Occupancy, Slot};
 use crate::machine::RunId;
 
 /// Pauses between attempts to make a stem cell of a kind that fails.
@@ -25,45 +26,6 @@ pub struct PoolConfig {
     pub idle_timeout: Duration,
     /// Stem cells to be kept.
     pub stems: Vec<StemTarget>,
-}
-
-/// What a container is used for, as the pool sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Occupancy {
-    /// It is being made, for an action or as a stem cell.
-    Starting {
-        /// The action.
-        wanted_by: Option<ActionIndex>,
-    },
-    /// It waits for any action of its class.
-    Stem {
-        /// Since when.
-        since: Instant,
-    },
-    /// It belongs to an action.
-    Bound {
-        /// The action; [`Pool::action`] tells which.
-        action: ActionIndex,
-        /// Activations in it.
-        active: u32,
-        /// Those of them that have answered.
-        answered: u32,
-        /// Whether it takes more than its first activation.
-        initialized: bool,
-        /// Since when it is idle, if it is.
-        idle_since: Option<Instant>,
-        /// Since when it belongs to the action.
-        bound_since: Instant,
-    },
-    /// It takes nothing any more, but still holds memory.
-    Leaving,
-}
-
-#[derive(Debug)]
-pub(super) struct Slot {
-    pub(super) class: Arc<Class>,
-    pub(super) kind: KindIndex,
-    pub(super) occupancy: Occupancy,
 }
 
 #[derive(Debug)]

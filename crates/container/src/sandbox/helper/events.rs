@@ -5,7 +5,7 @@ use std::ffi::CString;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::Write;
 use std::ops::Range;
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -13,6 +13,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal, WaitOptions};
 
 use super::child::{Plan, become_container};
+use super::inherited::{in_user_namespace, inherited_socket, watch_signals};
 use super::network::{Network, NetworkPool};
 use super::root::{Names, Template, enter_own_root};
 use super::seccomp::Filters;
@@ -24,8 +25,6 @@ use crate::sandbox::cgroup::{ContainerGroup, Controller, GroupLimits, Groups};
 use crate::sandbox::egress::traffic;
 use crate::sandbox::wire::{self, Abilities, CreateOrder, Order, Report, Start};
 
-/// The descriptor on which the server passes the socket.
-pub(crate) const SOCKET_NUMBER: i32 = 3;
 /// Users of the host that containers become: far from any that a system assigns.
 const USERS: Range<u32> = 1_900_000_000..2_140_000_000;
 
@@ -488,43 +487,5 @@ impl Helper {
             std::thread::sleep(Duration::from_millis(2));
         }
         self.groups.remove_all();
-    }
-}
-
-#[expect(unsafe_code, reason = "the server passes the socket by its number")]
-fn inherited_socket() -> OwnedFd {
-    // SAFETY: the server has put the socket at this number before it started this program, which
-    // has opened nothing else.
-    let socket = unsafe { OwnedFd::from_raw_fd(SOCKET_NUMBER) };
-    // A failure would only let containers inherit it, and they close what they inherit.
-    let _ = super::child::close_on_exec(&socket);
-    socket
-}
-
-fn in_user_namespace() -> bool {
-    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    let mut fields = map.split_ascii_whitespace();
-    (fields.next(), fields.next(), fields.next()) != (Some("0"), Some("0"), Some("4294967295"))
-}
-
-#[expect(unsafe_code, reason = "neither std nor rustix has signalfd")]
-fn watch_signals() -> rustix::io::Result<OwnedFd> {
-    // SAFETY: the set is initialised before use; the process has one thread. What the server's
-    // parent ignores must not be ignored in containers; that some signals cannot be set does not matter.
-    unsafe {
-        for signal in (1..=libc::SIGRTMAX()).filter(|&signal| signal != libc::SIGPIPE) {
-            libc::signal(signal, libc::SIG_DFL);
-        }
-        let mut set: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&raw mut set);
-        libc::sigaddset(&raw mut set, libc::SIGCHLD);
-        libc::sigaddset(&raw mut set, libc::SIGTERM);
-        libc::sigprocmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut());
-        let fd = libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK);
-        if fd < 0 {
-            Err(spawn::last_error())
-        } else {
-            Ok(OwnedFd::from_raw_fd(fd))
-        }
     }
 }

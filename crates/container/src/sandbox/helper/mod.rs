@@ -8,6 +8,7 @@
 mod child;
 mod confine;
 mod events;
+mod inherited;
 mod network;
 mod root;
 mod seccomp;
@@ -17,8 +18,8 @@ mod watchdog;
 mod way_out;
 
 pub(crate) use confine::landlock_version;
-pub(crate) use events::SOCKET_NUMBER;
 pub use events::helper_main;
+pub(crate) use inherited::SOCKET_NUMBER;
 
 use std::io;
 
