@@ -106,8 +106,9 @@ pub(super) fn web_path(namespace: &str, path: &str) -> String {
     if path.ends_with('/') {
         single.push('/');
     }
-    let below = match resolve_dots(&single) {
-        root if root == "/" => INDEX.to_owned(),
+    let resolved = resolve_dots(&single);
+    let below = match resolved.as_str() {
+        "" | "/" => INDEX,
         below => below,
     };
     format!("/api/v1/web/{namespace}{below}")
@@ -234,6 +235,7 @@ mod tests {
     #[test]
     fn paths_lead_to_web_actions_of_the_namespace() {
         for (path, expected) in [
+            ("", "public/index.html"),
             ("/", "public/index.html"),
             ("//", "public/index.html"),
             ("/.", "public/index.html"),
